@@ -14,6 +14,7 @@ from rich.text import Text
 from typer.core import TyperGroup
 
 from mgaudit.cli.console import err
+from mgaudit.cli.empty_paths import refuse_empty_directories
 from mgaudit.cli.encoding import replace_missing_characters
 from mgaudit.cli.own_output import is_redirected
 from mgaudit.cli.parser_errors import line_of
@@ -46,6 +47,7 @@ class Commands(TyperGroup):
         replace_missing_characters()
         try:
             with printed_warnings():
+                refuse_empty_directories(options.get("args") or sys.argv[1:])
                 code = super().main(*arguments, **options)
         except typer.Abort as error:
             print_error(described_interruption(error.__cause__))

@@ -44,6 +44,9 @@ SMALL = [
 
 # Arguments, then the key that the line must name and the value that it must state.
 WRONG = [
+    (["run", "--out", ""], "--out", "''"),
+    (["compare", "quick", "--out="], "--out", "''"),
+    (["runs", "--runs", ""], "--runs", "''"),
     (["nope"], "nope", "nope"),
     (["run", "--epoch", "3"], "--epochs", "--epoch"),
     (["run", "--epochs", "many"], "--epochs", "many"),
