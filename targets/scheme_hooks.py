@@ -166,8 +166,7 @@ def _check_node_values(scheme: Scheme, trial: HookTrial) -> None:
     if node_in(scheme.extend(trial.build())) is None:
         rule = "must return None without a NoiseNode, which extend adds to the network"
         raise UsageError("", rule, None, "override extend, too")
-    others = 2 * x.flip(0) + 1
-    _check_each_example(call, x, others, trial.private, scheme.acts_on_each_example)
+    _check_each_example(call, x, 2 * x.flip(0) + 1, trial.private)
 
 
 def _check_weight_noise(scheme: Scheme, trial: HookTrial) -> None:

@@ -37,21 +37,25 @@ class Batch:
     counted: Tensor
 
 
-def steps_at_once(fresh: Scheme, inputs: Tensor, batch_size: float) -> int:
+def steps_at_once(fresh: Scheme, training: Training, inputs: Tensor, batch_size: float) -> int:
     """Returns the number of steps whose noise is drawn at once.
 
     It does not depend on the stack, so that a model is the same in every stack. It is 1 if what a
-    scheme does to an example may depend on the other examples of the batch.
+    scheme does to an example may depend on the other examples of the batch, and if several draws
+    alternate in one stream of random numbers, which would be others if they were drawn at once.
 
     Args:
         fresh: The part of the scheme whose noise is drawn for each batch.
+        training: The settings, whose augmentation is drawn for each batch, too.
         inputs: The examples (rows, *input_shape).
         batch_size: The average number of examples in a batch.
     """
-    for part in fresh.parts:
-        draws = overrides(part, "inputs") or overrides(part, "node_values")
-        if draws and not part.acts_on_each_example:
-            return 1
+    on_inputs = [part for part in fresh.parts if overrides(part, "inputs")]
+    alternates = len(on_inputs) > 1 or training.augment == "crops"
+    if alternates or overrides(fresh, "node_values"):
+        return 1
+    if not all(part.acts_on_each_example for part in on_inputs):
+        return 1
     of_example = inputs[:1].numel() * inputs.element_size()
     return max(1, int(BYTES_AT_ONCE // (math.ceil(batch_size) * of_example)))
 

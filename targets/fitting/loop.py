@@ -82,7 +82,7 @@ def fit(
     finite = torch.ones(len(models), dtype=torch.bool, device=device)
     if watch is not None:
         watch(Moment(0, None, stack, optimizer))
-    at_once = steps_at_once(fresh, examples.inputs, members / steps)
+    at_once = steps_at_once(fresh, training, examples.inputs, members / steps)
     for epoch in range(training.last_epoch):
         order = shuffled_epoch(sizes, members, steps, generators)
         batches = drawn_batches(examples, order, at_once, fresh, training, streams)

@@ -53,7 +53,6 @@ class NoiseNodes(Scheme):
     name: ClassVar[str] = "noise-nodes"
     law: ClassVar[str] = "W x + b + w e, e ~ N(0, sigma^2), w trained"
     source: ClassVar[str] = "arXiv 2210.13599"
-    acts_on_each_example: ClassVar[bool] = True
 
     sigma: Annotated[float, Range(0)]
     layer: Annotated[int, Range(0)] = 0

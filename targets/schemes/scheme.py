@@ -26,9 +26,9 @@ class Scheme:
     `name` selects the scheme; `law` and `source` describe for readers what is drawn and where it
     was published. The *strength* is the first option that is a number or, if smaller values mean
     stronger noise, the option that `smaller_is_stronger` names. `acts_on_each_example` says that
-    the noise of an example does not depend on the other examples of its batch; then `inputs` and
-    `node_values` are called with the examples of several batches, one after the other, which is
-    faster. `mgaudit.testing.check_scheme` checks all this on the scheme's `examples`.
+    the noise on the inputs of an example does not depend on the other examples of its batch; then
+    `inputs` is called with the examples of several batches, one after the other, which is faster.
+    `mgaudit.testing.check_scheme` checks all this on the scheme's `examples`.
 
     Noise that is `fixed` is drawn once for each example of each model, before training, instead of
     for each batch. The range of a parameter is part of its type, `Annotated[float, Range(0)]`, and

@@ -12,7 +12,7 @@ from mgaudit.targets.fitting.augmentation import AUGMENTATIONS
 from mgaudit.targets.fitting.batches import shuffled_epoch
 from mgaudit.targets.fitting.drawn_batches import Batch, drawn_batches, steps_at_once
 from mgaudit.targets.fitting.examples import Streams, TrainingExamples
-from mgaudit.targets.schemes import GaussianMask, NoiseNodes, Scheme, compose
+from mgaudit.targets.schemes import GaussianMask, GaussianNoise, NoiseNodes, Scheme, compose
 from mgaudit.targets.seeds import torch_generator
 from mgaudit.targets.training import Training
 
@@ -105,15 +105,31 @@ class Centred(Scheme):
 
 
 def test_a_scheme_that_may_mix_examples_gets_one_batch_at_a_time() -> None:
-    inputs = examples().inputs
-    assert steps_at_once(Centred(), inputs, 8) == 1
-    assert steps_at_once(compose((GaussianMask(0.3), Centred())), inputs, 8) == 1
-    assert steps_at_once(GaussianMask(0.3), inputs, 8) == module.BYTES_AT_ONCE // (8 * 16 * 4)
-    assert steps_at_once(Scheme(), inputs, 8) > 1
+    inputs, training = examples().inputs, Training()
+    assert steps_at_once(Centred(), training, inputs, 8) == 1
+    most = module.BYTES_AT_ONCE // (8 * 16 * 4)
+    assert steps_at_once(GaussianMask(0.3), training, inputs, 8) == most
+    assert steps_at_once(Scheme(), training, inputs, 8) == most
     for batch in batches([0], Centred(), at_once=1):
         assert torch.allclose(batch.inputs[0].mean(dim=0), torch.zeros(SHAPE), atol=1e-6)
 
 
 def test_inputs_that_are_larger_than_the_limit_are_drawn_step_by_step() -> None:
     inputs = torch.zeros(1, 2**22).expand(3, -1)
-    assert steps_at_once(GaussianMask(0.3), inputs, 64) == 1
+    assert steps_at_once(GaussianMask(0.3), Training(), inputs, 64) == 1
+
+
+@pytest.mark.parametrize(
+    ("scheme", "augment"),
+    [
+        (GaussianMask(0.3), "crops"),
+        (NoiseNodes(1.0), "none"),
+        (compose((GaussianMask(0.3), GaussianNoise(0.1))), "none"),
+    ],
+)
+def test_draws_that_alternate_in_one_stream_are_made_step_by_step(
+    scheme: Scheme, augment: str
+) -> None:
+    inputs = examples().inputs
+    assert steps_at_once(scheme, Training(augment=augment), inputs, 8) == 1
+    assert steps_at_once(GaussianMask(0.3), Training(augment="flips"), inputs, 8) > 1
