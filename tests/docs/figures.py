@@ -10,6 +10,7 @@ import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from mgaudit.reports.findings import SIGNIFICANT
 from mgaudit.reports.record import Estimate
@@ -237,7 +238,7 @@ class Table:
     page: Path
     heading: str
     columns: Mapping[str, Column | None]
-    rows: Mapping[tuple[str, ...], Where]
+    rows: Mapping[Any, Where]  # by a tuple of labels
 
     def row(self, labels: tuple[str, ...], where: Where) -> str | None:
         """Returns the line of a row; None if it is not recorded yet."""
