@@ -323,7 +323,7 @@ def on_cifar_mlp() -> list[Tied]:
         sentence(
             RESULTS,
             "on a processor {} without a GPU, with torch {} and Opacus {}.",
-            *(Fact("cifar-mlp", key) for key in how),
+            *(Fact("digits-cnn", key) for key in how),
         ),
         every_attack(run, "CIFAR-10, MLP 3072-512-256-10, κ = 0.3"),
         sentence(
@@ -535,8 +535,7 @@ def in_findings() -> list[Tied]:
         ),
         sentence(
             FINDINGS,
-            "the AUC of RMIA *rises* by {} at κ = 1, and on the digits' MLP that of `stacked` by "
-            "{} at κ = 0.5",
+            "that of RMIA by {} at κ = 1, and on the digits' MLP that of `stacked` by {} at κ = 0.5.",
             figure(CIFAR_SWEEP, mask(1), AUC_CHANGE, by("rmia"), form=estimate(), dagger={}),
             figure(DIGITS_OF["MLP"], mask(0.5), AUC_CHANGE, STACKED, form=estimate(), dagger={}),
         ),
