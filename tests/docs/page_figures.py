@@ -535,7 +535,7 @@ def in_findings() -> list[Tied]:
         ),
         sentence(
             FINDINGS,
-            "that of RMIA by {} at κ = 1, and on the digits' MLP that of `stacked` by {} at κ = 0.5.",
+            "that of RMIA by {} at κ = 1, and on the digits' MLP that of `stacked` by {} at κ =",
             figure(CIFAR_SWEEP, mask(1), AUC_CHANGE, by("rmia"), form=estimate(), dagger={}),
             figure(DIGITS_OF["MLP"], mask(0.5), AUC_CHANGE, STACKED, form=estimate(), dagger={}),
         ),
@@ -586,7 +586,7 @@ def in_method() -> Sentence:
 
 
 def in_how_to() -> list[Tied]:
-    run, whole = WITH_CANARIES, estimate(0, percent=True)
+    run, whole = WITH_CANARIES, value(0, percent=True)
     implied, its_delta = white_box()
     return [
         sentence(

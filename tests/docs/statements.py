@@ -46,6 +46,7 @@ INPUT_NOISE = [
     ("gaussian-mask:kappa=1", "gaussian-noise:sigma=1", "dropout:rate=0.5"),
     ("gaussian-mask:kappa=2", "gaussian-noise:sigma=2", "dropout:rate=0.8"),
 ]
+APPARENT = kind("ignorance: apparent gain", "auc") | by("stacked", "")
 SMOOTHINGS = [f"label-smoothing:smoothing={strength}" for strength in ("0.05", "0.1", "0.2", "0.3")]
 
 
@@ -80,10 +81,8 @@ def overlap(numbers: Iterable[Recorded]) -> bool:
 
 def share_of_ignorance(run: Where, kappa: float) -> float:
     """Returns the share of the apparent gain that is due to the attacker's ignorance."""
-    attack = by("stacked", "")
-    gap = get(run, mask(kappa), kind("ignorance", "auc"), attack)
-    apparent = get(run, mask(kappa), kind("ignorance: apparent gain", "auc"), attack)
-    return gap.value / apparent.value
+    gap = get(run, mask(kappa), kind("ignorance", "auc"), by("stacked", ""))
+    return gap.value / get(run, mask(kappa), APPARENT).value
 
 
 def aucs(run: Where, attack: str) -> list[float]:
@@ -259,9 +258,7 @@ ON_MASKS = [
         FINDINGS,
         "The AUC that these attackers reach falls from κ = 0.5 on",
         lambda: all(
-            is_above(
-                get(run, mask(kappa), by("stacked", ""), kind("ignorance: apparent gain", "auc"))
-            )
+            is_above(get(run, mask(kappa), APPARENT))
             for run in DIGITS_OF.values()
             for kappa in KAPPAS
             if kappa >= 0.5
