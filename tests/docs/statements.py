@@ -371,8 +371,18 @@ ON_CANARIES = [
     ),
 ]
 
-STATEMENTS = [*IN_README, *ON_CIFAR_MLP, *ON_SCHEMES, *ON_MASKS, *ON_CANARIES]
-if "cifar-cnn" not in AWAITED:
-    STATEMENTS += ON_CIFAR_CNN
-if "kappa-sweep-cifar" not in AWAITED:
-    STATEMENTS += ON_CIFAR_SWEEP
+OF_RECORDINGS = {
+    "digits-cnn": IN_README,
+    "kappa-sweep-digits": ON_MASKS,
+    "noise-schemes": ON_SCHEMES,
+    "canaries": ON_CANARIES,
+    "cifar-mlp": ON_CIFAR_MLP,
+    "kappa-sweep-cifar": ON_CIFAR_SWEEP,
+    "cifar-cnn": ON_CIFAR_CNN,
+}
+STATEMENTS = [
+    statement
+    for recording, statements in OF_RECORDINGS.items()
+    if recording not in AWAITED
+    for statement in statements
+]

@@ -1,18 +1,23 @@
 """The pages show the recorded numbers, and what they say in words is true of these numbers."""
 
+import csv
 import doctest
+import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import mgaudit
+from mgaudit.reports.formats.numbers_csv import render_csv
 from tests.docs import figures, recorded
 from tests.docs.figures import Table, Tied, differences, joined, written
 from tests.docs.page_figures import FINDINGS, NOT_TIED, README, RESULTS, tied
 from tests.docs.pages import PAGES, commands
 from tests.docs.recorded import AWAITED, facts
 from tests.docs.statements import STATEMENTS, Statement
+from tests.fake_study import result, study
 from tests.test_benchmarks import benchmark
 
 record_results = benchmark("record_results")
@@ -115,3 +120,39 @@ def test_all_numbers_are_from_the_same_code_processor_and_versions() -> None:
     made = [facts(name) for name in record_results.RECORDINGS if name not in AWAITED]
     for key in ("processor", "code_sha256", "versions"):
         assert all(one[key] == made[0][key] for one in made), key
+
+
+def test_a_recording_has_rows_of_the_report_with_six_digits() -> None:
+    record = result(study())
+    report = list(csv.DictReader(io.StringIO(render_csv(record))))
+    kept = record_results.of_study(mgaudit.Result(record, [], Path()))
+    written_rows = list(csv.DictReader(io.StringIO(record_results.table(kept))))
+    assert 0 < len(written_rows) < len(report)
+    for row in written_rows:
+        (whole,) = (other for other in report if same_place(other, row))
+        assert row["metric"] in record_results.KINDS[row["what"]]
+        assert row["value"] == f"{float(whole['value']):.6g}"
+
+
+def same_place(row: dict[str, str], other: dict[str, str]) -> bool:
+    names = set(record_results.COLUMNS) - set(record_results.NUMBERS)
+    return all(row[name] == other[name] for name in names)
+
+
+def test_every_recorded_kind_is_on_a_page() -> None:
+    assert set(kinds(TIED)) >= set(record_results.KINDS)
+
+
+def kinds(parts: list[Tied]) -> Iterator[str]:
+    """Yields the kinds of the numbers that pages show."""
+    for part in parts:
+        if isinstance(part, Table):
+            shown = [column for column in part.columns.values() if column is not None]
+        else:
+            shown = [] if isinstance(part, figures.Quote) else part.figures
+        for figure in shown:
+            if isinstance(figure, figures.Extreme):
+                figure = figure.figures[0]
+            if not isinstance(figure, figures.Fact):
+                yield figure.where["what"]
+                yield "false positives allowed" if figure.star else figure.where["what"]
