@@ -209,7 +209,7 @@ MATCHED_ROWS = {
     "Gaussian mask (κ)": "gaussian-mask",
     "Gaussian noise on the inputs (σ)": "gaussian-noise",
     "dropout of inputs (rate)": "dropout",
-    "weight noise (σ)": "weight-noise",
+    "weight noise (σ)": "weight-noise:layerwise=true",
     "early stopping (epochs of 30)": "early-stop",
     "label noise (rate)": "label-noise",
 }
