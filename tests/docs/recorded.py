@@ -41,14 +41,21 @@ def facts(recording: str) -> dict[str, Any]:
 
 def number_of(where: Where) -> Recorded:
     """Returns the only number with such columns. Raises KeyError if there are none or several."""
-    rest = {column: text for column, text in where.items() if column != "recording"}
-    matching = [row for row in rows(where["recording"]) if rest.items() <= row.items()]
+    matching = matching_rows(frozenset(where.items()))
     if len(matching) != 1:
         raise KeyError(f"{len(matching)} rows of {dict(where)}")
     numbers = (matching[0][name] for name in ("value", "low", "high", "p_adjusted"))
     value, *others = (float(text) if text else None for text in numbers)
     assert value is not None, where
     return Recorded(value, *others)
+
+
+@cache
+def matching_rows(where: frozenset[tuple[str, str]]) -> list[dict[str, str]]:
+    """Returns the rows of a recording that have such columns."""
+    columns = dict(where)
+    recording = columns.pop("recording")
+    return [row for row in rows(recording) if columns.items() <= row.items()]
 
 
 def arms(recording: str, study: str = "1") -> list[str]:
