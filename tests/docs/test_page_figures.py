@@ -1,0 +1,158 @@
+"""The pages show the recorded numbers, and what they say in words is true of these numbers."""
+
+import csv
+import doctest
+import io
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import mgaudit
+from mgaudit.reports.formats.numbers_csv import render_csv
+from tests.docs import figures, recorded
+from tests.docs.figures import Table, Tied, differences, joined, written
+from tests.docs.page_figures import FINDINGS, NOT_TIED, README, RESULTS, tied
+from tests.docs.pages import PAGES, commands
+from tests.docs.recorded import AWAITED, facts
+from tests.docs.statements import STATEMENTS, Statement
+from tests.fake_study import result, study
+from tests.test_benchmarks import benchmark
+
+record_results = benchmark("record_results")
+
+NUMBER = re.compile(r"\d+(?:\.\d+)?")
+# A mean with its interval, an AUC, a share in percent, percentage points, or a bound on ε.
+MEASURED = re.compile(
+    r"± ?\d*\.\d+|(?<![\d.])[01]?\.\d{3}(?!\d)|\d+\.\d+(?=\s(?:%(?! FPR)|percentage))|ε ≥ \d+\.\d+"
+)
+TIED = tied()
+
+
+def name(part: Tied | Statement) -> str:
+    return part.page.stem
+
+
+def test_the_examples() -> None:
+    assert doctest.testmod(recorded).failed == 0
+
+
+@pytest.mark.parametrize("part", TIED, ids=name)
+def test_a_page_shows_the_recorded_numbers(part: Tied) -> None:
+    assert differences(part, part.page.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize("part", TIED, ids=name)
+def test_a_figure_that_differs_in_its_last_digit_is_found_and_corrected(part: Tied) -> None:
+    page = part.page.read_text(encoding="utf-8")
+    for changed in with_another_digit(part, page):
+        assert differences(part, changed)
+        assert isinstance(part, figures.Quote) or written(part, changed) == page
+
+
+def with_another_digit(part: Tied, page: str) -> Iterator[str]:
+    """Yields the page with one number changed in its last digit, for each number of the part."""
+    places = [place for place in part.places(page) if place.expected is not None]
+    for place in places:
+        for number in NUMBER.finditer(page, place.start, place.end):
+            last = number.end() - 1
+            yield page[:last] + str((int(page[last]) + 1) % 10) + page[last + 1 :]
+
+
+def test_a_row_too_few_is_found() -> None:
+    for part in TIED:
+        if isinstance(part, Table):
+            page = part.page.read_text(encoding="utf-8")
+            last = part.places(page)[-1]
+            if last.expected is not None:
+                assert differences(part, page[: last.start] + page[last.end + 1 :])
+
+
+@pytest.mark.parametrize("statement", STATEMENTS, ids=name)
+def test_what_a_page_says_in_words_is_true(statement: Statement) -> None:
+    assert statement.words in joined(statement.page.read_text(encoding="utf-8"))
+    assert statement.is_true()
+
+
+@pytest.mark.parametrize("page", [README, FINDINGS, RESULTS], ids=lambda page: page.stem)
+def test_no_other_measured_figure_is_on_the_page(page: Path) -> None:
+    assert MEASURED.findall(without_tied(page)) == []
+
+
+def without_tied(page: Path) -> str:
+    """Returns a page without its figures that are tied, and the parts that say why they are not."""
+    text = page.read_text(encoding="utf-8")
+    places = [place for part in TIED if part.page == page for place in part.places(text)]
+    for place in sorted(places, key=lambda place: place.start, reverse=True):
+        text = text[: place.start] + "…" + text[place.end :]  # also if it is awaited
+    for (other, words), _ in NOT_TIED.items():
+        if other == page:
+            text = without_part(text, words)
+    return text
+
+
+def without_part(text: str, words: str) -> str:
+    """Returns a text without these words, or without the section that they are the heading of."""
+    if words.startswith("#"):
+        before, after = text.split(f"{words}\n")
+        level = words.partition(" ")[0]
+        rest = re.split(rf"(?m)^#{{1,{len(level)}}} ", after, maxsplit=1)[1:]
+        return before + "".join(rest)
+    pattern = re.escape(words).replace(r"\ ", r"\s+")
+    changed, number = re.subn(pattern, "", text)
+    assert number == 1, (words, number)
+    return changed
+
+
+@pytest.mark.parametrize("recording", record_results.RECORDINGS)
+def test_a_page_has_the_command_of_a_recording(recording: str) -> None:
+    command = f"mgaudit {record_results.RECORDINGS[recording]}"
+    assert any(command in commands(page) for page in PAGES)
+    if recording in AWAITED:
+        assert not (recorded.RESULTS / f"{recording}.csv").exists()
+    else:
+        assert facts(recording)["command"] == command
+
+
+def test_all_numbers_are_from_the_same_code_processor_and_versions() -> None:
+    """The page of results states them once."""
+    made = [facts(name) for name in record_results.RECORDINGS if name not in AWAITED]
+    for key in ("processor", "code_sha256", "versions"):
+        assert all(one[key] == made[0][key] for one in made), key
+
+
+def test_a_recording_has_rows_of_the_report_with_six_digits() -> None:
+    record = result(study())
+    report = list(csv.DictReader(io.StringIO(render_csv(record))))
+    kept = record_results.of_study(mgaudit.Result(record, [], Path()))
+    written_rows = list(csv.DictReader(io.StringIO(record_results.table(kept))))
+    assert 0 < len(written_rows) < len(report)
+    for row in written_rows:
+        (whole,) = (other for other in report if same_place(other, row))
+        assert row["metric"] in record_results.KINDS[row["what"]]
+        assert row["value"] == f"{float(whole['value']):.6g}"
+
+
+def same_place(row: dict[str, str], other: dict[str, str]) -> bool:
+    names = set(record_results.COLUMNS) - set(record_results.NUMBERS)
+    return all(row[name] == other[name] for name in names)
+
+
+def test_every_recorded_kind_is_on_a_page() -> None:
+    assert set(kinds(TIED)) >= set(record_results.KINDS)
+
+
+def kinds(parts: list[Tied]) -> Iterator[str]:
+    """Yields the kinds of the numbers that pages show."""
+    for part in parts:
+        if isinstance(part, Table):
+            shown = [column for column in part.columns.values() if column is not None]
+        else:
+            shown = [] if isinstance(part, figures.Quote) else part.figures
+        for figure in shown:
+            if isinstance(figure, figures.Extreme):
+                figure = figure.figures[0]
+            if not isinstance(figure, figures.Fact):
+                yield figure.where["what"]
+                yield "false positives allowed" if figure.star else figure.where["what"]
