@@ -1168,23 +1168,75 @@ DESIGN = [
         [
             (
                 "examples are not shuffled",
-                "torch.randperm(examples, generator=generator)",
-                "torch.arange(examples)",
-            ),
-            (
-                "filled-up places count",
-                "weights[step, model, : len(batch)] = 1.0",
-                "weights[step, model] = 1.0",
+                "torch.randperm(count, generator=generator)",
+                "torch.arange(count)",
             ),
             (
                 "the length of a batch depends on the other models of the stack",
-                "if len(sizes) > 1:",
-                "if len(sizes) > 100:",
+                "if len(examples) > 1:",
+                "if len(examples) > 100:",
+            ),
+            (
+                "the last steps of an epoch have the larger batches",
+                "(step < count % steps)",
+                "(steps - 1 - step < count % steps)",
             ),
             (
                 "Poisson batches leave out the sampled examples",
                 "torch.rand(examples, generator=generator) < sample_rate",
                 "torch.rand(examples, generator=generator) > sample_rate",
+            ),
+        ],
+    ),
+    *of_file(
+        "targets/fitting/drawn_batches.py",
+        ["tests/targets/test_drawn_batches.py"],
+        [
+            (
+                "filled-up places count",
+                "(place < counts[..., None]).to(",
+                "(place <= counts[..., None]).to(",
+            ),
+            (
+                "models of a stack see the examples of others",
+                "counts.T.flatten().cumsum(0).view(counts.T.shape).T - counts",
+                "counts.flatten().cumsum(0).view(counts.shape) - counts",
+            ),
+            (
+                "a single model sees the same batch at each step",
+                "        start += size",
+                "        start += 0",
+            ),
+            (
+                "draws that alternate in one stream are made at once",
+                'if alternates or overrides(fresh, "node_values"):',
+                'if overrides(fresh, "node_values"):',
+            ),
+            (
+                "schemes that mix examples see several batches at once",
+                "if not all(part.acts_on_each_example for part in on_inputs):",
+                "if not any(part.acts_on_each_example for part in fresh.parts):",
+            ),
+        ],
+    ),
+    *of_file(
+        "mgaudit/study/kept_measurements.py",
+        ["tests/study/test_kept_measurements.py"],
+        [
+            (
+                "measurements of another seed are used",
+                '"halves", "seed")',
+                '"halves")',
+            ),
+            (
+                "measurements on other outputs are used",
+                '"arrays": arrays_sha256(arrays)',
+                '"arrays": ""',
+            ),
+            (
+                "scores that are independent are lost",
+                "if independent is not None and not independent.size:",
+                "if independent is not None:",
             ),
         ],
     ),
