@@ -1220,6 +1220,27 @@ DESIGN = [
         ],
     ),
     *of_file(
+        "targets/fitting/stacked_layers.py",
+        ["tests/targets/test_stacked_layers.py"],
+        [
+            (
+                "models of a stack swap their features",
+                "x.reshape(len(x), models, -1).transpose(0, 1)",
+                "x.reshape(models, len(x), -1)",
+            ),
+            (
+                "the noise of a node is that of another model",
+                "shift.transpose(0, 1).flatten(1)[..., None, None]",
+                "shift.flip(0).transpose(0, 1).flatten(1)[..., None, None]",
+            ),
+            (
+                "networks that extend a built-in one are evaluated as it",
+                "if type(network) not in CHAINS or _has_hooks(network):",
+                "if not isinstance(network, CHAINS) or _has_hooks(network):",
+            ),
+        ],
+    ),
+    *of_file(
         "mgaudit/study/kept_measurements.py",
         ["tests/study/test_kept_measurements.py"],
         [

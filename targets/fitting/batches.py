@@ -11,10 +11,10 @@ FAR = 4  # standard deviations of a model's number of examples
 
 
 @dataclass(frozen=True)
-class Epoch:
-    """The batches of an epoch for a stack, that is, for models trained together.
+class Order:
+    """The batches of one or more epochs for a stack, that is, for models trained together.
 
-    `orders[m]` (examples,) are the indices of model m's own examples, int64, each once, in the
+    `orders[m]` (seen,) are the indices of model m's own examples, int64, each once an epoch, in the
     order in which the model sees them: the first `sizes[0][m]` of them at step 0, the next
     `sizes[1][m]` at step 1, and so on. `length` is the common length to which the batches of
     several models are padded.
@@ -29,10 +29,14 @@ class Epoch:
         return torch.split(self.orders[model], [sizes[model] for sizes in self.sizes])
 
 
-def shuffled_epoch(
-    examples: Sequence[int], members: float, steps: int, generators: Sequence[Generator]
-) -> Epoch:
-    """Returns the batches of an epoch of `steps` steps, in which each example occurs once.
+def shuffled_order(
+    examples: Sequence[int],
+    members: float,
+    steps: int,
+    generators: Sequence[Generator],
+    epochs: int = 1,
+) -> Order:
+    """Returns the batches of epochs of `steps` steps, in each of which an example occurs once.
 
     The sizes of a model's batches differ by at most 1, and are 0 for some if there are fewer
     examples than steps. The common length is computed from `members`, so that it does not depend on
@@ -41,11 +45,14 @@ def shuffled_epoch(
     Args:
         examples: The number of examples of each model.
         members: The average of these numbers over the ensemble.
-        steps: The number of steps.
+        steps: The number of steps of an epoch.
         generators: The generator of each model, which draws its order.
+        epochs: The number of epochs.
     """
-    pairs = zip(examples, generators, strict=True)
-    orders = tuple(torch.randperm(count, generator=generator) for count, generator in pairs)
+    orders = []
+    for count, generator in zip(examples, generators, strict=True):
+        drawn = [torch.randperm(count, generator=generator) for _ in range(epochs)]
+        orders.append(drawn[0] if epochs == 1 else torch.cat(drawn))
     sizes = [
         [count // steps + (step < count % steps) for count in examples] for step in range(steps)
     ]
@@ -53,7 +60,7 @@ def shuffled_epoch(
     if len(examples) > 1:
         most_members = members + FAR * math.sqrt(members / 2)
         length = max(length, math.ceil(most_members / steps))
-    return Epoch(orders, sizes, length)
+    return Order(tuple(orders), sizes * epochs, length)
 
 
 def poisson_batches(

@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 
 from mgaudit.targets.fitting.augmentation import AUGMENTATIONS
-from mgaudit.targets.fitting.batches import Epoch
+from mgaudit.targets.fitting.batches import Order
 from mgaudit.targets.fitting.examples import Streams, TrainingExamples
 from mgaudit.targets.schemes import Scheme
 from mgaudit.targets.schemes.scheme import overrides
 from mgaudit.targets.training import Training
 
-BYTES_AT_ONCE = 2**24  # of the inputs of one model
+BYTES_AT_ONCE, STEPS_AT_ONCE = 2**24, 1000  # at most; bytes of the inputs of one model
 
 
 @dataclass(frozen=True)
@@ -57,38 +57,37 @@ def steps_at_once(fresh: Scheme, training: Training, inputs: Tensor, batch_size:
     if not all(part.acts_on_each_example for part in on_inputs):
         return 1
     of_example = inputs[:1].numel() * inputs.element_size()
-    return max(1, int(BYTES_AT_ONCE // (math.ceil(batch_size) * of_example)))
+    steps = int(BYTES_AT_ONCE // (math.ceil(batch_size) * of_example))
+    return min(max(steps, 1), STEPS_AT_ONCE)
 
 
 def drawn_batches(
     examples: TrainingExamples,
-    epoch: Epoch,
+    order: Order,
     at_once: int,
     fresh: Scheme,
     training: Training,
     streams: Sequence[Streams],
 ) -> Iterator[Batch]:
-    """Yields the batch of each step of an epoch.
+    """Yields the batch of each step of an epoch, or of several.
 
     Args:
         examples: The examples of all models.
-        epoch: Which of them each model sees at each step.
+        order: Which of them each model sees at each step.
         at_once: The number of steps whose noise is drawn at once.
         fresh: The part of the scheme whose noise is drawn for each batch.
         training: The settings.
         streams: The random streams of each model, which draw its noise and its augmentation.
     """
     device = examples.inputs.device
-    in_order = [
-        own[order.to(device)] for own, order in zip(examples.rows, epoch.orders, strict=True)
-    ]
+    in_order = [own[seen.to(device)] for own, seen in zip(examples.rows, order.orders, strict=True)]
     starts = [0] * len(in_order)
-    for first in range(0, len(epoch.sizes), at_once):
-        sizes = epoch.sizes[first : first + at_once]
+    for first in range(0, len(order.sizes), at_once):
+        sizes = order.sizes[first : first + at_once]
         stops = [start + sum(own) for start, *own in zip(starts, *sizes, strict=True)]
         rows = [own[start:stop] for own, start, stop in zip(in_order, starts, stops, strict=True)]
         drawn = _drawn(examples, rows, fresh, training, streams)
-        yield from _alone(drawn, sizes) if len(rows) == 1 else _padded(drawn, sizes, epoch.length)
+        yield from _alone(drawn, sizes) if len(rows) == 1 else _padded(drawn, sizes, order.length)
         starts = stops
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from mgaudit.targets.fitting.batches import shuffled_epoch
+from mgaudit.targets.fitting.batches import shuffled_order
 from mgaudit.targets.fitting.drawn_batches import drawn_batches, steps_at_once
 from mgaudit.targets.fitting.examples import Streams, TrainingExamples, fresh_part
 from mgaudit.targets.fitting.optimisation import build_optimizer, build_schedule, mean_losses
@@ -83,12 +83,13 @@ def fit(
     if watch is not None:
         watch(Moment(0, None, stack, optimizer))
     at_once = steps_at_once(fresh, training, examples.inputs, members / steps)
-    for epoch in range(training.last_epoch):
-        order = shuffled_epoch(sizes, members, steps, generators)
+    epochs_at_once = max(1, at_once // steps)
+    for first in range(0, training.last_epoch, epochs_at_once):
+        epochs = min(epochs_at_once, training.last_epoch - first)
+        order = shuffled_order(sizes, members, steps, generators, epochs)
         batches = drawn_batches(examples, order, at_once, fresh, training, streams)
-        for step, batch in enumerate(batches):
-            done = epoch * steps + step
-            weights = _perturbed_weights(stack, fresh, done, epoch, streams)
+        for done, batch in enumerate(batches, start=first * steps):
+            weights = _perturbed_weights(stack, fresh, done, done // steps, streams)
             with autocast(training.precision, device):
                 logits = stack.logits(weights, batch.inputs, batch.node_values)
             logits = logits.to(batch.counted.dtype)

@@ -8,6 +8,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
+from mgaudit.targets.fitting.stacked_layers import stacked_chain
 from mgaudit.targets.fitting.traits import layer_draws
 from mgaudit.targets.schemes.noise_nodes import node_in
 
@@ -37,6 +38,7 @@ class ModelStack:
         self._layers = layers
         self._node = node_in(self.models[0])
         self._buffers: Weights = {}
+        self._chain = stacked_chain(self.models[0]) if len(self.models) > 1 else None
         if len(self.models) == 1:
             self.weights: Weights = dict(self.models[0].named_parameters())
         else:
@@ -73,6 +75,8 @@ class ModelStack:
         *input_shape). `node_values` (models, batch) are the values of the noise node, None without
         a node; a single model keeps them in its node.
         """
+        if self._chain is not None:
+            return self._chain(weights, x, node_values)
         if len(self.models) > 1:
             logits_of_all = vmap(self._logits_of_model)
             if node_values is None:

@@ -9,7 +9,7 @@ from torch import Generator, Tensor
 
 from mgaudit.targets.fitting import drawn_batches as module
 from mgaudit.targets.fitting.augmentation import AUGMENTATIONS
-from mgaudit.targets.fitting.batches import shuffled_epoch
+from mgaudit.targets.fitting.batches import shuffled_order
 from mgaudit.targets.fitting.drawn_batches import Batch, drawn_batches, steps_at_once
 from mgaudit.targets.fitting.examples import Streams, TrainingExamples
 from mgaudit.targets.schemes import GaussianMask, GaussianNoise, NoiseNodes, Scheme, compose
@@ -35,7 +35,7 @@ def batches(
     sizes = [SIZES[model] for model in models]
     drawn = []
     for _ in range(2):
-        epoch = shuffled_epoch(sizes, 30, STEPS, [stream.batches for stream in streams])
+        epoch = shuffled_order(sizes, 30, STEPS, [stream.batches for stream in streams])
         training = Training(augment=augment)
         drawn += list(drawn_batches(own, epoch, at_once, scheme, training, streams))
     return drawn
@@ -60,6 +60,23 @@ def test_a_model_sees_the_same_alone_and_with_others(augment: str, at_once: int)
         ):
             pairs = zip(without_padding(step, model), without_padding(alone, 0), strict=True)
             assert all(torch.equal(first, second) for first, second in pairs)
+
+
+def test_two_epochs_at_once_are_two_epochs() -> None:
+    streams = [Streams.of_model(0, model, "cpu") for model in range(3)]
+    generators = [stream.batches for stream in streams]
+    together = shuffled_order(SIZES, 30, STEPS, generators, epochs=2)
+    apart = [
+        shuffled_order(SIZES, 30, STEPS, [stream.batches for stream in again])
+        for again in [[Streams.of_model(0, model, "cpu") for model in range(3)]]
+        for _ in range(2)
+    ]
+    assert together.sizes == apart[0].sizes + apart[1].sizes
+    assert together.length == apart[0].length
+    for model in range(3):
+        joined = apart[0].of_model(model) + apart[1].of_model(model)
+        pairs = zip(together.of_model(model), joined, strict=True)
+        assert all(torch.equal(one, other) for one, other in pairs)
 
 
 @pytest.mark.parametrize("models", [[0], [1], [0, 1, 2]])
@@ -107,9 +124,11 @@ class Centred(Scheme):
 def test_a_scheme_that_may_mix_examples_gets_one_batch_at_a_time() -> None:
     inputs, training = examples().inputs, Training()
     assert steps_at_once(Centred(), training, inputs, 8) == 1
-    most = module.BYTES_AT_ONCE // (8 * 16 * 4)
-    assert steps_at_once(GaussianMask(0.3), training, inputs, 8) == most
-    assert steps_at_once(Scheme(), training, inputs, 8) == most
+    many = 1000  # examples of a batch
+    most = module.BYTES_AT_ONCE // (many * 16 * 4)
+    assert 1 < steps_at_once(GaussianMask(0.3), training, inputs, many) == most
+    assert steps_at_once(Scheme(), training, inputs, many) == most
+    assert steps_at_once(Scheme(), training, inputs, 1) == module.STEPS_AT_ONCE
     for batch in batches([0], Centred(), at_once=1):
         assert torch.allclose(batch.inputs[0].mean(dim=0), torch.zeros(SHAPE), atol=1e-6)
 

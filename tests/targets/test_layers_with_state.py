@@ -23,7 +23,7 @@ from mgaudit.study.train import train_arm
 from mgaudit.targets import ResNet
 from mgaudit.targets.contract import check_target
 from mgaudit.targets.datasets import Dataset
-from mgaudit.targets.fitting.batches import shuffled_epoch
+from mgaudit.targets.fitting.batches import shuffled_order
 from mgaudit.targets.fitting.examples import Streams
 from mgaudit.targets.fitting.recipe import Recipe, Target, initial_model, train
 from mgaudit.targets.fitting.traits import Traits
@@ -141,7 +141,7 @@ def by_a_plain_loop(index: int) -> nn.Module:
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=3 * steps)
     order, layers = torch_generator(0, "batches", index), torch_generator(0, "layers", index)
     for _ in range(TRAINING.epochs):
-        for batch in shuffled_epoch([len(rows)], len(rows), steps, [order]).of_model(0):
+        for batch in shuffled_order([len(rows)], len(rows), steps, [order]).of_model(0):
             own = rows[batch.numpy()]
             torch.manual_seed(int(torch.randint(2**62, (), generator=layers)))
             logits = model(torch.from_numpy(data.inputs[own]))

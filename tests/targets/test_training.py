@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from mgaudit.targets.fitting.batches import shuffled_epoch
+from mgaudit.targets.fitting.batches import shuffled_order
 from mgaudit.targets.fitting.examples import Streams, TrainingExamples
 from mgaudit.targets.fitting.loop import fit
 from mgaudit.targets.schemes import (
@@ -60,7 +60,7 @@ def test_sgd_equals_the_update_rule_written_out() -> None:
     weight, bias = (p.detach().clone().requires_grad_() for p in linear().parameters())
     velocity = [torch.zeros_like(weight), torch.zeros_like(bias)]
     for step, batch in enumerate(
-        batch for _ in range(4) for batch in shuffled_epoch([50], 50, 4, [generator]).of_model(0)
+        batch for _ in range(4) for batch in shuffled_order([50], 50, 4, [generator]).of_model(0)
     ):
         loss = cross_entropy(inputs[batch] @ weight.T + bias, labels[batch])
         rate = 0.1 * 0.5 * (1 + math.cos(math.pi * step / steps))
