@@ -110,7 +110,12 @@ def _described(value: Any, name: str, arrays: Arrays) -> Any:
 def _kept(key: str, on_damage: Callable[[str], None]) -> Mounted | None:
     """Returns what was measured under a key, or None if it is not stored."""
     arrays = load_measurements(key, on_damage)
-    return None if arrays is None else _unpacked(arrays)
+    if arrays is None:
+        return None
+    try:
+        return _unpacked(arrays)
+    except (LookupError, TypeError, ValueError):  # a file by another program, with a right checksum
+        return None
 
 
 def _keep(key: str, mounted: Mounted) -> None:

@@ -365,7 +365,7 @@ def test_a_cache_folder_that_is_damaged_is_one_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     own_cache.mkdir(parents=True, exist_ok=True)
-    for name in ("ensembles", "stacks", "datasets"):
+    for name in ("ensembles", "attacks", "datasets"):
         (own_cache / name).write_text("")
         result = mgaudit("run", *SMALL, "--quiet")
         assert_is_a_mistake_in_one_line(result, f"the file {own_cache / name}", name)

@@ -14,11 +14,18 @@ ROOT = Path(__file__).parents[2]
 SMALL = ["--target", "mlp:hidden=64x64", "--no-dp", "--models", "6", "--examples", "600"]
 SMALL += ["--epochs", "60", "--stack", "1", "--attack", "loss", "--jobs", "2"]
 WORKERS = "mgaudit.compute.worker"
+# The command line without the reports, whose figures take longer than the run.
+PROGRAM = """
+from mgaudit.storage.run_folder import RunFolder
+RunFolder.write_reports = lambda *_: []
+from mgaudit.cli.app import main
+main()
+"""
 
 
 def started(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, "-m", "mgaudit", *arguments],
+        [sys.executable, "-c", PROGRAM, *arguments],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,

@@ -28,6 +28,7 @@ RUN: dict[str, Any] = {
     "epochs": 2,
     "attack": ["stacked", "rmia", "loss"],
     "batch_size": 32,
+    "dp": False,
     "jobs": 1,
     "quiet": True,
 }
@@ -194,6 +195,12 @@ def test_a_damaged_file_is_set_aside_and_measured_again() -> None:
     assert not path.exists()
 
 
+def test_a_file_with_other_arrays_is_not_used() -> None:
+    made = mounted_on()
+    kept_measurements.save_measurements(key_of(made) or "", {"scores": np.zeros(3)})
+    assert KeptMountings([made], no_damage).missing == [made]
+
+
 def test_a_file_of_another_key_is_not_used() -> None:
     kept_now(mounted_on())
     (path,) = (cache_folder() / "attacks").rglob("*.safetensors")
@@ -206,7 +213,7 @@ def test_a_file_of_another_key_is_not_used() -> None:
 
 
 def test_a_repeated_run_attacks_nothing_and_gives_the_same_result(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blank_figures: None
 ) -> None:
     first = mgaudit.run(**RUN, out=tmp_path / "first")
     monkeypatch.setattr(mounting, "rescored", lambda *_: pytest.fail("attacked"))

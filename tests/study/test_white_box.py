@@ -298,7 +298,7 @@ def test_batches_from_elsewhere_have_sizes_but_no_inclusions() -> None:
         ({"directions": 0}, "directions must be a whole number >= 1, got 0"),
         ({"directions": 257}, "directions must be between 1 and 256"),
         ({"noise_multiplier": -1}, "noise_multiplier must be a number > 0"),
-        ({"max_grad_norm": float("inf")}, "max_grad_norm must be a number > 0"),
+        ({"max_grad_norm": float("inf")}, "max_grad_norm must be a finite number > 0"),
         ({"sample_rate": 1.1}, "sample_rate must be a number > 0 and <= 1"),
         ({"significance": 0.5}, "significance must be a number > 0 and < 0.5"),
     ],
