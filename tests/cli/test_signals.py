@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SMALL = ["--target", "mlp:hidden=64x64", "--no-dp", "--models", "6", "--examples", "600"]
-SMALL += ["--epochs", "60", "--stack", "1", "--attack", "loss", "--jobs", "2"]
+SMALL += ["--epochs", "30", "--stack", "1", "--attack", "loss", "--jobs", "2"]
 WORKERS = "mgaudit.compute.worker"
 # The command line without the reports, whose figures take longer than the run.
 PROGRAM = """
