@@ -2,10 +2,11 @@
 
     python benchmarks/whole_audit.py --other /path/to/checkout --images folder:PATH --rounds 3
 
-In each round, both programs run the same audit one after the other, each in a process of its own
-and with an empty cache ("cold"). "cached" is the same command again. Shown are medians over the
-rounds, and the median of the ratios within a round, which a noisy machine disturbs least. The other
-checkout runs in the environment of this one, unless `--other-python` names that of another.
+In each round, both programs run the same audit one after the other, in turn this one or the other
+first, each in a process of its own and with an empty cache ("cold"). "cached" is the same command
+again. Shown are medians over the rounds, and the median of the ratios within a round, which a noisy
+machine disturbs least. The other checkout runs in the environment of this one, unless
+`--other-python` names that of another.
 
 Both programs attack with the same attacks, query plainly, and train DP-SGD with the settings of
 version 0.1, which are stated. What the other checkout is given in its place is in `of_other`.
@@ -123,24 +124,23 @@ def main() -> None:
 
 def measure(case: Case, key: str, arguments: argparse.Namespace) -> None:
     """Prints the rows of one audit."""
-    data = ("--dataset", arguments.images) if key.startswith("images") else ()
+    kind, _, folder = (arguments.images or "").partition(":")
+    data = ("--dataset", f"{kind}:{Path(folder).resolve()}") if key.startswith("images") else ()
     sides = [(sys.executable, ROOT, (*case.ours, *data))]
     if arguments.other is not None:
         sides.append((arguments.other_python, arguments.other.resolve(), (*case.of_other, *data)))
     kinds = ["cold"] if case.aim_cached is None else ["cold", "cached"]
     seconds: dict[str, list[list[float]]] = {kind: [] for kind in kinds}
-    for _ in range(arguments.rounds):
-        folder = Path(tempfile.mkdtemp(prefix="mgaudit-benchmark-"))
+    for turn in range(arguments.rounds):
+        own = Path(tempfile.mkdtemp(prefix="mgaudit-benchmark-"))
         try:
             for kind in kinds:
-                seconds[kind].append(
-                    [
-                        timed(python, checkout, words, folder / str(number))
-                        for number, (python, checkout, words) in enumerate(sides)
-                    ]
-                )
+                of_sides = [0.0] * len(sides)
+                for number in sorted(range(len(sides)), reverse=turn % 2 == 1):
+                    of_sides[number] = timed(*sides[number], own / str(number))
+                seconds[kind].append(of_sides)
         finally:
-            shutil.rmtree(folder)
+            shutil.rmtree(own)
     for kind, aim in zip(kinds, (case.aim, case.aim_cached), strict=False):
         medians = [statistics.median(of_side) for of_side in zip(*seconds[kind], strict=True)]
         other, ratio = "–", "–"

@@ -85,7 +85,7 @@ def prune(
         str | None,
         typer.Option(
             metavar="AGE",
-            help="Also remove models and data that were not used for this time: 12h, 30d or 8w.",
+            help="Also remove what was not used for this time: 12h, 30d or 8w.",
         ),
     ] = None,
     dry_run: Annotated[

@@ -47,7 +47,8 @@ class Commands(TyperGroup):
         replace_missing_characters()
         try:
             with printed_warnings():
-                refuse_empty_directories(options.get("args") or sys.argv[1:])
+                words = options.get("args")
+                refuse_empty_directories(sys.argv[1:] if words is None else words)
                 code = super().main(*arguments, **options)
         except typer.Abort as error:
             print_error(described_interruption(error.__cause__))

@@ -179,7 +179,9 @@ class DaskPool(Pool):
             checked = now
             if self._client.status != "running":
                 raise RuntimeError(LOST)
-            if self._client.nthreads():
+            with _connected():
+                has_workers = bool(self._client.nthreads())
+            if has_workers:
                 alive = now
             elif now - alive > WITHOUT_WORKERS_SECONDS:
                 words = f"the cluster has had no worker for {WITHOUT_WORKERS_SECONDS} s"
@@ -365,7 +367,7 @@ def _checked_workers(client: Any) -> dict[str, Fingerprint]:
     except TimeoutError as error:
         raise UsageError(KEY, "must have a worker", "none", "start `dask worker`") from error
     here = fingerprint()
-    with warnings.catch_warnings():
+    with _connected(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         workers: dict[str, Fingerprint] = client.run(fingerprint)
         threads: dict[str, int] = client.nthreads()

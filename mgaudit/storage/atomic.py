@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 PARTIAL_SUFFIX = ".partial"  # of a file or folder that is being written
+ABANDONED_SECONDS = 3600.0  # after which no process is writing a partial file any more
 DAMAGED_SUFFIX = ".damaged"  # of a file or folder that must not be read again
 
 

@@ -21,7 +21,7 @@ Role = Literal["model", "value", "settings", "lock", "partial", "set aside"]
 
 KINDS: tuple[Kind, ...] = ("datasets", "ensembles", "predictions", "attacks", "searches")
 LOCKED_KINDS = ("ensembles", "predictions")  # whose groups are folders with a lock
-SHARED_FOLDERS = ("attacks", "searches")  # whose files belong to one group
+KINDS_OF_ONE_GROUP = ("attacks", "searches")
 
 OF_RUNNING = "running"  # files of running processes, which mgaudit.compute deletes
 
@@ -47,10 +47,10 @@ DOWNLOAD = re.compile(r"tmp[a-z0-9_]{8}")  # of pooch
 class CachedFile:
     """A file that mgaudit wrote into the cache folder, its bytes, and when it was last written.
 
-    `group` is the folder of an ensemble, of the predictions of a function or of a dataset; files
-    of the other kinds have the folder of their kind. The role "value" is that of outputs, data and
-    measured numbers, "partial" that of a remnant of an interrupted write, and "set aside" that of a
-    file that was damaged.
+    What attacks measured counts as written when it is used. `group` is the folder of an ensemble,
+    of the predictions of a function or of a dataset; files of the other kinds have the folder of
+    their kind. The role "value" is that of outputs, data and measured numbers, "partial" that of a
+    remnant of an interrupted write, and "set aside" that of a file that was damaged.
     """
 
     path: Path
@@ -128,7 +128,7 @@ def _files_of(
         if not entry.is_dir(follow_symlinks=False):
             yield entry, folder
         elif _is_group(kind, entry.name):
-            group = folder if kind in SHARED_FOLDERS else Path(entry.path)
+            group = folder if kind in KINDS_OF_ONE_GROUP else Path(entry.path)
             for inner in _entries(Path(entry.path)):
                 yield inner, group
         else:

@@ -12,6 +12,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from mgaudit.storage.atomic import ABANDONED_SECONDS
 from mgaudit.storage.cache_content import (
     LOCK_FILE,
     LOCKED_KINDS,
@@ -23,7 +24,6 @@ from mgaudit.storage.cache_content import (
     total_bytes,
 )
 
-ABANDONED_SECONDS = 3600.0  # after which no process is writing a partial file any more
 LONGEST_HEADER = 100_000_000
 
 # The kinds of which each group is used as a whole, so that its time says when it was last used.
@@ -68,7 +68,8 @@ def useless_removals(
         code_sha256: The SHA-256 of the code of this version: "ensembles" and "predictions" for the
             code that trains models, "outputs" for the code that queries them, and "attacks" for the
             code that attacks them.
-        oldest: Groups that were last used before this time (seconds since 1970) are removed.
+        oldest: Groups and measurements that were last used before this time (seconds since 1970)
+            are removed.
     """
     removals = []
     for group, files in content.groups.items():
@@ -158,7 +159,8 @@ def _reason(file: CachedFile, code_sha256: Mapping[str, str], oldest: float | No
         if isinstance(code, str) and code != code_sha256["outputs"]:
             return "queried by the code of another version"
     if file.kind == "attacks" and file.role == "value":
-        if _stored_key(file.path).get("code") != code_sha256["attacks"]:
+        code = _stored_key(file.path).get("code")
+        if isinstance(code, str) and code != code_sha256["attacks"]:
             return "measured by the code of another version"
         if oldest is not None and file.written < oldest:
             return f"last used on {date.fromtimestamp(file.written)}"

@@ -3,6 +3,7 @@
 import hashlib
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from mgaudit import attacks
-from mgaudit.storage.atomic import sweep_partial
+from mgaudit.storage.atomic import ABANDONED_SECONDS, sweep_partial
 from mgaudit.storage.checked_files import (
     DamagedFileError,
     load_arrays,
@@ -20,18 +21,26 @@ from mgaudit.storage.checked_files import (
 from mgaudit.targets.cache import cache_folder
 
 KIND = "attacks"  # the folder in the cache
-ABANDONED_SECONDS = 3600.0  # after which no process is writing a partial file any more
+# What decides about measurements beside the attacks: who calls them, the random streams, the names
+# of the metrics, and the form in which measurements are stored.
+CALLERS = (
+    "study/mounting.py",
+    "study/risk.py",
+    "study/kept_measurements.py",
+    "targets/seeds.py",
+    "reports/findings.py",
+)
 
-Measured = dict[str, NDArray[Any]]
+StoredArrays = dict[str, NDArray[Any]]
 
 
 @cache
 def attack_code_sha256() -> str:
-    """Returns the SHA-256 of the code that measures attacks: `mgaudit.attacks` and its caller."""
+    """Returns the SHA-256 of the code that measures: `mgaudit.attacks`, and the `CALLERS`."""
     sha = hashlib.sha256()
     root = Path(attacks.__file__).parent
-    mounting = Path(__file__).parents[1] / "study" / "mounting.py"
-    for path in (*sorted(root.rglob("*.py")), mounting):
+    package = Path(__file__).parents[1]
+    for path in (*sorted(root.rglob("*.py")), *(package / caller for caller in CALLERS)):
         sha.update(path.name.encode() + b"\0" + path.read_bytes())
     return sha.hexdigest()
 
@@ -42,7 +51,7 @@ def measurements_path(key: str) -> Path:
     return cache_folder() / KIND / sha[:2] / f"{sha}.safetensors"
 
 
-def save_measurements(key: str, arrays: Measured) -> None:
+def save_measurements(key: str, arrays: StoredArrays) -> None:
     """Stores arrays under the key, in a file that is complete or not there."""
     path = measurements_path(key)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -50,7 +59,7 @@ def save_measurements(key: str, arrays: Measured) -> None:
     save_arrays(path, arrays, key)
 
 
-def load_measurements(key: str, on_damage: Callable[[str], None]) -> Measured | None:
+def load_measurements(key: str, on_damage: Callable[[str], None]) -> StoredArrays | None:
     """Returns the arrays that are stored under the key, or None where there are none.
 
     The time of the file is set, so that it says when the file was last used. A damaged file is set
@@ -61,10 +70,12 @@ def load_measurements(key: str, on_damage: Callable[[str], None]) -> Measured | 
         arrays, text = load_arrays(path)
         if text != key:
             raise DamagedFileError(path, "it contains other measurements")
-        os.utime(path)
     except DamagedFileError as error:
-        set_damaged_aside(error, on_damage, "attacking the models again")
+        with suppress(OSError):  # another process was first, or the cache cannot be written
+            set_damaged_aside(error, on_damage, "attacking the models again")
         return None
     except OSError:  # it is not stored, or it cannot be read
         return None
+    with suppress(OSError):
+        os.utime(path)
     return arrays

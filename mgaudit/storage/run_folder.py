@@ -27,7 +27,12 @@ from mgaudit.reports.files import (
 )
 from mgaudit.reports.formats.render import FORMATS, PAPER_FORMATS
 from mgaudit.settings.named_code import permission
-from mgaudit.storage.atomic import sweep_partial, write_atomically, write_folder_atomically
+from mgaudit.storage.atomic import (
+    ABANDONED_SECONDS,
+    sweep_partial,
+    write_atomically,
+    write_folder_atomically,
+)
 from mgaudit.storage.checked_results import CHECKSUMS_LOCK, write_results
 from mgaudit.storage.settings_text import with_checksum
 from mgaudit.targets.home import with_home
@@ -51,7 +56,6 @@ MARKER = {"made by": "mgaudit", "format": 1}
 # held, no process works in the folder.
 IN_USE = ".in-use-*.lock"
 
-ABANDONED_SECONDS = 3600.0  # after which a partial report outside of run folders is deleted
 
 DATE = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]"
 

@@ -153,23 +153,19 @@ class _Queue:
         tasks = MountingTasks(kept.missing, self._attack_pool, settings.label)
 
         def complete() -> None:
-            mounted = kept.with_measured(tasks.joined())
-            self._attacks_complete(key, planned.audit(mounted))
+            self._audits[key] = planned.audit(kept.with_measured(tasks.joined()))
+            self._attacked.remove(key)
 
         def keep(future: Future[Any]) -> None:
             tasks.keep(future)
             if not tasks.futures:
                 complete()
+                self._attack()
 
         for future in tasks.futures:
             self._on_completion[future] = keep
-        if not tasks.futures:
+        if not tasks.futures:  # an earlier run measured all
             complete()
-
-    def _attacks_complete(self, key: str, audit: Audit) -> None:
-        self._audits[key] = audit
-        self._attacked.remove(key)
-        self._attack()
 
 
 def _key(arm: Arm) -> str:

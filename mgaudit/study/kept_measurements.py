@@ -17,12 +17,10 @@ from numpy.typing import NDArray
 from mgaudit.attacks.flag_agreement import ScoresOfHalves
 from mgaudit.attacks.intervals import Resampled
 from mgaudit.attacks.jackknife import Jackknife
-from mgaudit.compute.fingerprint import cpu_kind
+from mgaudit.compute.parallel import processors
 from mgaudit.storage.checksums import arrays_sha256
 from mgaudit.storage.measurements import (
-    Measured as Arrays,
-)
-from mgaudit.storage.measurements import (
+    StoredArrays,
     attack_code_sha256,
     load_measurements,
     save_measurements,
@@ -65,7 +63,7 @@ def key_of(mounting: Mounting) -> str | None:
     """Returns what determines the measurements of a mounting, as JSON; None if nothing does."""
     if any(choice.own_sha256 for choice in mounting.attacks):
         return None
-    arrays: Arrays = {}
+    arrays: StoredArrays = {}
     values = {
         "attacks": [[choice.text, repr(choice.built)] for choice in mounting.attacks],
         "observations": _described(mounting.observations, "observations", arrays),
@@ -82,12 +80,12 @@ def key_of(mounting: Mounting) -> str | None:
         "in detail": mounting.in_detail,
         "code": attack_code_sha256(),
         "versions": {name: version(name) for name in PACKAGES},
-        "processor": cpu_kind(),
+        "processor": processors("cpu"),
     }
     return json.dumps({**values, "arrays": arrays_sha256(arrays)}, sort_keys=True)
 
 
-def _described(value: Any, name: str, arrays: Arrays) -> Any:
+def _described(value: Any, name: str, arrays: StoredArrays) -> Any:
     """Returns a value as JSON, and adds the arrays in it to `arrays`, by their place."""
     if isinstance(value, np.ndarray):
         arrays[name] = value
@@ -173,7 +171,7 @@ def _of_jackknife(jackknife: Jackknife) -> Iterator[tuple[str, NDArray[Any]]]:
     yield "group_of_target", jackknife.group_of_target
 
 
-def _unpacked(arrays: Arrays) -> Mounted:
+def _unpacked(arrays: StoredArrays) -> Mounted:
     """Returns what `_packed` packed."""
     tree: dict[str, Any] = {"attacks": {}, "power": {}, "classes": {}}
     for place in json.loads(arrays["places"].tobytes()):

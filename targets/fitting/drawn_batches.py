@@ -163,8 +163,10 @@ def _alone(drawn: _Drawn, sizes: Sequence[Sequence[int]]) -> Iterator[Batch]:
 
 
 def _padded(drawn: _Drawn, sizes: Sequence[Sequence[int]], length: int) -> Iterator[Batch]:
-    """Yields the batches of several models, each padded to `length` with an example of its own.
+    """Yields the batches of several models, each padded to `length`.
 
+    Padding does not count. It repeats the last example of a batch; a batch without an example
+    consists of examples of other batches.
     `sizes` (steps, models) are the numbers of examples.
     """
     if not len(drawn.labels):

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from mgaudit.targets.fitting.precision import exactness
+from mgaudit.targets.fitting.stacked_layers import CHAINS
 
 # Floating point operations of a forward pass with one batch. Below these, most of the time of a
 # training step is the overhead of operations, which a stack shares. On a CPU with AVX-512, a stack
@@ -39,14 +40,14 @@ def stack_size(operations: int, models: int, device: str) -> int:
 def forward_operations(network: nn.Module, input_shape: Sequence[int], batch_size: int) -> int:
     """Returns the floating point operations of the matrix products of a forward pass on the CPU.
 
-    A network whose weights are all in linear and convolutional layers is counted by these layers.
+    The MLP and the CNN are counted by their layers, and other networks by torch.
     """
     inputs = torch.zeros(batch_size, *input_shape)
     network.eval()
-    has_weights = [layer for layer in network.modules() if list(layer.parameters(recurse=False))]
+    products = [layer for layer in network.modules() if isinstance(layer, nn.Linear | nn.Conv2d)]
     with torch.no_grad(), exactness("float32", torch.device("cpu")):
-        if all(type(layer) in (nn.Linear, nn.Conv2d) for layer in has_weights):
-            return _operations_of(has_weights, network, inputs)
+        if type(network) in CHAINS:
+            return _operations_of(products, network, inputs)
         # Imported here, because it imports torch's compiler, which takes a second.
         from torch.utils.flop_counter import FlopCounterMode
 

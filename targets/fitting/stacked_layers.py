@@ -27,11 +27,14 @@ def stacked_chain(network: nn.Module) -> Stacked | None:
     *input_shape), and the values of the noise node (models, batch) or None. It returns the logits
     (models, batch, classes).
     """
-    if type(network) not in CHAINS or _has_hooks(network):
+    layers = getattr(network, "layers", None)
+    if type(network) not in CHAINS or type(layers) is not nn.Sequential or _is_unusual(network):
         return None
     steps: list[Stacked] = []
     in_channels = False
-    for name, layer in network.layers.named_children():  # type: ignore[union-attr]
+    for name, layer in layers._modules.items():  # also a layer that is evaluated twice
+        if layer is None:
+            return None
         if _is_convolution(layer) and not in_channels:
             steps.append(_to_channels)
             in_channels = True
@@ -51,8 +54,14 @@ def _evaluated(
     return x
 
 
-def _has_hooks(network: nn.Module) -> bool:
-    return any(layer._forward_hooks or layer._forward_pre_hooks for layer in network.modules())
+def _is_unusual(network: nn.Module) -> bool:
+    """Returns whether layers have hooks, share a weight, or have one that is not trained."""
+    weights = 0
+    for layer in network.modules():
+        if layer._forward_hooks or layer._forward_pre_hooks or layer._buffers:
+            return True
+        weights += sum(weight is not None for weight in layer._parameters.values())
+    return weights != len(list(network.parameters()))
 
 
 def _is_convolution(layer: nn.Module) -> bool:
@@ -89,7 +98,8 @@ def _step(layer: nn.Module, name: str, in_channels: bool) -> Stacked | None:
 
 
 def _linear(name: str, weights: Mapping[str, Tensor], x: Tensor, values: Tensor | None) -> Tensor:
-    return torch.bmm(x, weights[f"{name}.weight"].mT) + weights[f"{name}.bias"][:, None]
+    product = torch.bmm(x, weights[f"{name}.weight"].mT)
+    return product + weights[f"{name}.bias"].to(product.dtype)[:, None]
 
 
 def _convolution(
@@ -99,7 +109,7 @@ def _convolution(
     weight, bias = weights[f"{name}.weight"], weights[f"{name}.bias"]
     joint, models = weight.flatten(0, 1), len(weight)
     convolved = conv2d(x, joint, None, layer.stride, layer.padding, layer.dilation, models)
-    return convolved + bias.view(-1, 1, 1)
+    return convolved + bias.to(convolved.dtype).view(-1, 1, 1)
 
 
 def _from_channels(weights: Mapping[str, Tensor], x: Tensor, values: Tensor | None) -> Tensor:
@@ -115,7 +125,7 @@ def _with_node(
     outputs = inner(weights, x, values)
     if values is None:
         return outputs
-    shift = torch.bmm(values[..., None], weights[name].mT)  # (models, batch, outputs)
+    shift = torch.bmm(values[..., None], weights[name].mT).to(outputs.dtype)
     if outputs.ndim == 4:
         return outputs + shift.transpose(0, 1).flatten(1)[..., None, None]
     return outputs + shift

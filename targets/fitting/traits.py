@@ -43,8 +43,8 @@ class Traits:
         """Whether the network computes each example by itself in training, without hooks.
 
         Only then can its models be stacked, that is, trained together, because the shorter batches
-        of a stack are padded with zeros and its models have no random streams of their own, and
-        because vmap does not call hooks on gradients. DP-SGD needs the same, because it clips the
+        of a stack are padded with repeated examples, its models have no random streams of their
+        own, and vmap does not call hooks on gradients. DP-SGD needs the same, because it clips the
         gradient of each example.
         """
         mixes_or_draws = self.mixes_examples or self.keeps_state or self.draws

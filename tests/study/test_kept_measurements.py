@@ -13,6 +13,7 @@ import mgaudit
 from mgaudit.attacks import Observations
 from mgaudit.attacks.jackknife import random_halves
 from mgaudit.settings.study_settings import attack_choice
+from mgaudit.storage import measurements
 from mgaudit.storage.measurements import load_measurements, measurements_path
 from mgaudit.study import kept_measurements, mounting
 from mgaudit.study.audited import AuditedData
@@ -172,7 +173,7 @@ def test_every_field_of_a_mounting_is_part_of_the_key_or_of_no_use() -> None:
 
 def test_versions_code_and_processor_are_part_of_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
     keys = {key_of(mounted_on())}
-    monkeypatch.setattr(kept_measurements, "cpu_kind", lambda: "another")
+    monkeypatch.setattr(kept_measurements, "processors", lambda _: "another")
     keys.add(key_of(mounted_on()))
     monkeypatch.setattr(kept_measurements, "version", lambda _: "another")
     keys.add(key_of(mounted_on()))
@@ -241,4 +242,48 @@ def test_a_cache_that_cannot_be_written_is_no_error(
     monkeypatch.setattr(kept_measurements, "save_measurements", full)
     made = mounted_on()
     KeptMountings([made], no_damage).with_measured(mount([made], 1))
+    assert KeptMountings([made], no_damage).missing == [made]
+
+
+def test_the_code_of_all_that_measures_is_part_of_the_key() -> None:
+    """Modules of the study that mounting.py imports are hashed, or only described in the key."""
+    package = Path(mounting.__file__).parents[1]
+    described = {"study/audited.py", "settings/choices.py", "targets/own_module.py"}
+    imported = set()
+    for line in (package / "study" / "mounting.py").read_text(encoding="utf-8").splitlines():
+        words = line.split()
+        if words[:1] == ["from"] and words[1].startswith("mgaudit."):
+            path = words[1].removeprefix("mgaudit.").replace(".", "/") + ".py"
+            if not path.startswith(("attacks", "compute", "errors")):
+                imported.add(path)
+    assert "study/risk.py" in imported
+    assert imported - described <= set(measurements.CALLERS)
+    assert all((package / caller).is_file() for caller in measurements.CALLERS)
+
+
+def test_measurements_are_read_where_the_time_of_a_file_cannot_be_set(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = mounted_on()
+    kept_now(made)
+
+    def refused(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(measurements.os, "utime", refused)
+    assert KeptMountings([made], no_damage).missing == []
+
+
+def test_a_damaged_file_that_cannot_be_set_aside_is_measured_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = mounted_on()
+    kept_now(made)
+    (path,) = (cache_folder() / "attacks").rglob("*.safetensors")
+    path.write_bytes(b"")
+
+    def refused(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(measurements, "set_damaged_aside", refused)
     assert KeptMountings([made], no_damage).missing == [made]

@@ -95,6 +95,18 @@ class Doubled(MLP):
         return 2 * super().forward(x)
 
 
+def with_shared_weight() -> nn.Module:
+    network = MLP(SHAPE, CLASSES, hidden=(7, 7, 7))
+    network.layers[5].weight = network.layers[3].weight
+    return network
+
+
+def with_other_layers() -> nn.Module:
+    network = MLP(SHAPE, CLASSES)
+    network.layers = nn.ModuleList(network.layers)  # type: ignore[assignment]
+    return network
+
+
 def with_hook() -> nn.Module:
     network = MLP(SHAPE, CLASSES)
     network.layers[1].register_forward_hook(lambda layer, inputs, output: output + 1)
@@ -108,8 +120,37 @@ def with_hook() -> nn.Module:
         CNN(SHAPE, CLASSES, channels=(4,), hidden=6, norm="group"),
         nn.Sequential(nn.Flatten(), nn.Linear(128, CLASSES)),
         with_hook(),
+        with_shared_weight(),
+        with_other_layers(),
     ],
-    ids=["subclass", "GroupNorm", "Sequential", "hook"],
+    ids=["subclass", "GroupNorm", "Sequential", "hook", "shared weight", "other layers"],
 )
 def test_other_networks_are_left_to_vmap(network: nn.Module) -> None:
     assert stacked_chain(network) is None
+
+
+def test_a_layer_that_is_evaluated_twice_is_evaluated_twice() -> None:
+    models = [MLP(SHAPE, CLASSES, hidden=(7, 6)).double() for _ in range(MODELS)]
+    for model in models:
+        flat, first, relu, second, _, head = model.layers
+        model.layers = nn.Sequential(flat, first, relu, second, relu, head)
+    x = torch.randn(MODELS, BATCH, *SHAPE, dtype=torch.float64)
+    stack = ModelStack(models)
+    together = stack.logits(stack.weights, x, None)
+    for index, model in enumerate(models):
+        torch.testing.assert_close(together[index], model(x[index]), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["MLP", "CNN", "CNN with a node"])
+def test_in_mixed_precision_outputs_are_of_the_type_of_a_single_model(name: str) -> None:
+    models, x, values = built(name)
+    models, x = [model.float() for model in models], x.float()
+    noise = None if values is None else values.float()
+    stack = ModelStack(models)
+    with torch.autocast("cpu", torch.bfloat16):
+        together = stack.logits(stack.weights, x, noise)
+        node = node_in(models[0])
+        if node is not None and noise is not None:
+            node.values = noise[0]
+        alone = models[0](x[0])
+    assert together.dtype == alone.dtype == torch.bfloat16
