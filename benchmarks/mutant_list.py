@@ -1235,8 +1235,8 @@ DESIGN = [
             ),
             (
                 "networks that extend a built-in one are evaluated as it",
-                "if type(network) not in CHAINS or _has_hooks(network):",
-                "if not isinstance(network, CHAINS) or _has_hooks(network):",
+                "if type(network) not in CHAINS or type(layers)",
+                "if not isinstance(network, CHAINS) or type(layers)",
             ),
         ],
     ),
