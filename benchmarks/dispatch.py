@@ -83,9 +83,9 @@ def main() -> None:
             counts.append(more.total() / (all_steps - steps))
             viewed = sum(more[view] for view in VIEWS)
             kernels.append((more.total() - viewed) / (all_steps - steps))
-        shown = " | ".join(f"{count:.0f}" for count in counts)
+        of_stacks = " | ".join(f"{count:.0f}" for count in counts)
         ends = f"{kernels[0]:.0f} → {kernels[-1]:.0f} | {kernels[-1] / kernels[0]:.2f} ×"
-        print(f"| {name} | {shown} | {counts[-1] / counts[0]:.2f} × | {ends} |")
+        print(f"| {name} | {of_stacks} | {counts[-1] / counts[0]:.2f} × | {ends} |")
 
 
 if __name__ == "__main__":

@@ -1194,8 +1194,8 @@ DESIGN = [
         [
             (
                 "filled-up places count",
-                "(place < counts[..., None]).to(",
-                "(place <= counts[..., None]).to(",
+                "(column < counts[..., None]).to(",
+                "(column <= counts[..., None]).to(",
             ),
             (
                 "models of a stack see the examples of others",

@@ -6,8 +6,8 @@ the verdict. After a change of the code, this records all of them again and writ
     MGAUDIT_CIFAR10=PATH python benchmarks/record_results.py
     python -m tests.docs.page_figures --write
 
-`PATH` is a directory of the CIFAR-10 images. Trained models are kept, so only the first recording
-takes long: about an hour and a half on two cores.
+`PATH` is a directory of the CIFAR-10 images. It takes about an hour and a half on two cores. Models
+are kept, so that it goes on after an interruption, and is short if no code that trains has changed.
 
     python benchmarks/record_results.py digits-cnn          # only one recording
     python benchmarks/record_results.py digits-cnn --run RUN  # the numbers of a run that is there
@@ -154,8 +154,9 @@ def output_of(*command: str) -> str:
 def run(name: str, runs: Path) -> Path:
     """Runs the command of a recording. Returns the run directory."""
     folder = runs / name
-    command = RECORDINGS[name].replace("PATH", os.environ.get(CIFAR10, CIFAR10))
-    program = [sys.executable, "-m", "mgaudit", *shlex.split(command), "--out", str(folder)]
+    images = os.environ.get(CIFAR10, CIFAR10)
+    words = [word.replace("PATH", images) for word in shlex.split(RECORDINGS[name])]
+    program = [sys.executable, "-m", "mgaudit", *words, "--out", str(folder)]
     subprocess.run(program, cwd=ROOT, check=True)
     return max(folder.iterdir(), key=lambda path: path.stat().st_mtime)
 

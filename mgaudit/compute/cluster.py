@@ -31,7 +31,8 @@ WAIT_SECONDS = 30  # for the scheduler
 FIRST_WORKER_SECONDS = 120
 POLL_SECONDS, CHECK_SECONDS = 0.02, 5.0
 WITHOUT_WORKERS_SECONDS = 120
-LOST = "the connection to the scheduler was lost; the same command goes on from there"
+GOES_ON = "the same command goes on from there"
+LOST = f"the connection to the scheduler was lost; {GOES_ON}"
 LOCAL = "local:"
 ADDRESS = re.compile(r"((tcp|tls)://)?([^\s:/\[\]]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})")
 ADDRESS_RULE = "must be the address of a scheduler, such as tcp://host:8786, or local:N"
@@ -185,7 +186,7 @@ class DaskPool(Pool):
                 alive = now
             elif now - alive > WITHOUT_WORKERS_SECONDS:
                 words = f"the cluster has had no worker for {WITHOUT_WORKERS_SECONDS} s"
-                raise RuntimeError(f"{words}; the same command goes on from there")
+                raise RuntimeError(f"{words}; {GOES_ON}")
 
     def cancel(self) -> None:
         """Stops all tasks; see `Pool.cancel`."""
@@ -344,8 +345,8 @@ def _number(address: str) -> int:
 
 def _check_address(address: str) -> None:
     """Raises UsageError for a text that is no address. Dask waits a minute for some of them."""
-    found = ADDRESS.fullmatch(address)
-    if found is None or not 1 <= int(found["port"]) <= 65535:
+    match = ADDRESS.fullmatch(address)
+    if match is None or not 1 <= int(match["port"]) <= 65535:
         raise UsageError(KEY, ADDRESS_RULE, repr(address), "name the port, too")
 
 

@@ -42,7 +42,8 @@ def canaries_choice(value: object) -> CanariesChoice | None:
         return CanariesChoice(kind, DEFAULT_NUMBER)
     is_number = number.isascii() and number.isdecimal() and len(number) <= MOST_DIGITS
     if not is_number or int(number) < 1:
-        way_out = "at most half of the examples can be canaries" if number.isdecimal() else ""
+        is_large = number.isdecimal() and len(number) > MOST_DIGITS
+        way_out = "at most half of the examples can be canaries" if is_large else ""
         raise UsageError("", RULE, repr(value), way_out)
     return CanariesChoice(kind, int(number))
 

@@ -60,7 +60,7 @@ class KeptMountings:
 
 
 def key_of(mounting: Mounting) -> str | None:
-    """Returns what determines the measurements of a mounting, as JSON; None if nothing does."""
+    """Returns what determines the measurements, as JSON; None for attacks of the user's own."""
     if any(choice.own_sha256 for choice in mounting.attacks):
         return None
     arrays: StoredArrays = {}

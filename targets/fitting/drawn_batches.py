@@ -172,12 +172,12 @@ def _padded(drawn: _Drawn, sizes: Sequence[Sequence[int]], length: int) -> Itera
     if not len(drawn.labels):
         drawn = drawn.zeros()
     counts = torch.tensor(sizes, device=drawn.labels.device)
-    place = torch.arange(length, device=counts.device)
-    counted = (place < counts[..., None]).to(drawn.source.dtype)
+    column = torch.arange(length, device=counts.device)
+    counted = (column < counts[..., None]).to(drawn.source.dtype)
     # What model m sees at a step begins after what it sees before, and after all other models'.
     starts = counts.T.flatten().cumsum(0).view(counts.T.shape).T - counts
     last = (counts[..., None] - 1).clamp(min=0)
-    positions = starts[..., None] + torch.minimum(place, last)
+    positions = starts[..., None] + torch.minimum(column, last)
     positions = positions.clamp(max=len(drawn.labels) - 1)  # a model without an example at the end
     for step, here in enumerate(positions):
         values = drawn.node_values

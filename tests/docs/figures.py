@@ -266,12 +266,12 @@ class Table:
         block = re.compile(r".*\n.*\n((?:\|.*\n)*)").match(page, start)
         assert block is not None
         expected = [self.row(labels, where) for labels, where in self.rows.items()]
-        shown = list(re.compile(r"\|.*(?=\n)").finditer(page, *block.span(1)))
-        if len(shown) == len(expected):
-            return [Place(*row.span(), text) for row, text in zip(shown, expected, strict=True)]
+        lines = list(re.compile(r"\|.*(?=\n)").finditer(page, *block.span(1)))
+        if len(lines) == len(expected):
+            return [Place(*row.span(), text) for row, text in zip(lines, expected, strict=True)]
         recorded = [row for row in expected if row is not None]
         if len(recorded) < len(expected):
-            raise LookupError(f"{self.page.name}: {len(shown)} rows, not {len(expected)}")
+            raise LookupError(f"{self.page.name}: {len(lines)} rows, not {len(expected)}")
         return [Place(*block.span(1), "".join(f"{row}\n" for row in recorded) or None)]
 
 

@@ -43,10 +43,18 @@ def test_a_page_shows_the_recorded_numbers(part: Tied) -> None:
     assert differences(part, part.page.read_text(encoding="utf-8")) == []
 
 
-@pytest.mark.parametrize("part", TIED, ids=name)
+def is_recorded(part: Tied) -> bool:
+    """Returns whether a number of the part is recorded; those of AWAITED are not."""
+    places = part.places(part.page.read_text(encoding="utf-8"))
+    return any(place.expected is not None for place in places)
+
+
+@pytest.mark.parametrize("part", list(filter(is_recorded, TIED)), ids=name)
 def test_a_figure_that_differs_in_its_last_digit_is_found_and_corrected(part: Tied) -> None:
     page = part.page.read_text(encoding="utf-8")
-    for changed in with_another_digit(part, page):
+    changed_pages = list(with_another_digit(part, page))
+    assert changed_pages
+    for changed in changed_pages:
         assert differences(part, changed)
         assert isinstance(part, figures.Quote) or written(part, changed) == page
 
