@@ -1398,6 +1398,27 @@ TRAINING = [
 
 DP_SGD = [
     *of_file(
+        "targets/fitting/noisy_sums.py",
+        ["tests/targets/test_noisy_sums.py"],
+        [
+            (
+                "the noise is scaled by the clipping norm twice",
+                "noise_multiplier * self._plan.max_grad_norm",
+                "noise_multiplier * self._plan.max_grad_norm**2",
+            ),
+            (
+                "the sums of a step are added to those of the step before",
+                "torch._foreach_zero_(self._gradients())",
+                "self._gradients()",
+            ),
+            (
+                "gradient sums are divided by the square of the size of a batch",
+                "gradients, self._plan.batch_size)",
+                "gradients, self._plan.batch_size**2)",
+            ),
+        ],
+    ),
+    *of_file(
         "targets/fitting/dp_sgd.py",
         ["tests/targets/test_dp_sgd.py"],
         [
@@ -1405,16 +1426,6 @@ DP_SGD = [
                 "gradients are clipped to 1 whatever the settings say",
                 "self.clipper.backward(losses, plan.max_grad_norm, plan.views)",
                 "self.clipper.backward(losses, 1.0, plan.views)",
-            ),
-            (
-                "the noise is scaled by the clipping norm twice",
-                "noise_multiplier=plan.noise_multiplier,",
-                "noise_multiplier=plan.noise_multiplier * plan.max_grad_norm,",
-            ),
-            (
-                "gradient sums are divided by the number of members",
-                "expected_batch_size=plan.batch_size",
-                "expected_batch_size=len(own)",
             ),
             (
                 "weights keep their noise after the gradient",

@@ -56,6 +56,7 @@ def options_of_fit(values: dict[str, Any]) -> tuple[dict[str, Any], int | None, 
 def plan_of_run(values: dict[str, Any], progress: ProgressBars) -> tuple[Plan, int | None]:
     """Returns the plan of a run, after its searches, and the number of worker processes."""
     from mgaudit.storage.ensembles import check_cache_folder
+    from mgaudit.study.early_workers import early_workers
     from mgaudit.study.plan import plan_study
 
     audited = audited_scheme(values["kappa"], values["scheme"])
@@ -73,7 +74,7 @@ def plan_of_run(values: dict[str, Any], progress: ProgressBars) -> tuple[Plan, i
     check_cache_folder()
     if tuning is not None:
         changed = searched(changed, tuning, workers, progress)
-    return plan_study(changed, progress), workers
+    return plan_study(changed, progress, early_workers(workers)), workers
 
 
 def _changes_of_run(values: dict[str, Any]) -> dict[str, Any]:
@@ -101,6 +102,7 @@ def plan_of_compare(
 ) -> ComparisonPlan:
     """Returns the plan of `compare`, after its searches; `arguments` change the study."""
     from mgaudit.study.comparison import plan_comparison
+    from mgaudit.study.early_workers import early_workers
 
     progress.stage("loading data and settings")
     tuning = tuning_of(arguments.pop("tune_dp"), arguments.pop("tune"))
@@ -108,7 +110,7 @@ def plan_of_compare(
     grid = grid_of(study, arguments, tuning is not None, allow_code)
     if tuning is not None:
         grid = _searched_grid(grid, tuning, jobs, progress)
-    return plan_comparison(grid, progress)
+    return plan_comparison(grid, progress, early_workers(jobs))
 
 
 def tuning_of(tune_dp: int | bool | None, tune: str | None) -> Tuning | None:

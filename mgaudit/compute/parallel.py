@@ -104,6 +104,15 @@ def pool_of(jobs: int) -> Iterator[Pool]:
         yield processes
 
 
+def prepare(jobs: int, module: str) -> None:
+    """Starts the workers of the next pool of `jobs` processes, which import `module` meanwhile.
+
+    Nothing is started for one job, or within the context of a cluster.
+    """
+    if jobs > 1 and _elsewhere.get() is None:
+        _idle.start(jobs, module)
+
+
 class _IdleProcesses:
     """The workers that wait for the next pool, at most one pool of them."""
 
@@ -121,6 +130,12 @@ class _IdleProcesses:
                 yield pool
         finally:
             self._put(pool)
+
+    def start(self, jobs: int, module: str) -> None:
+        """Starts workers for the next pool, unless some wait that are like new ones."""
+        pool = self._take(jobs) or Processes(jobs)
+        pool.start(module)
+        self._put(pool)
 
     def close(self) -> None:
         """Ends the idle workers."""

@@ -26,7 +26,7 @@ from mgaudit.targets.cache import CACHE_VARIABLE, cache_folder
 
 BOOT = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from mgaudit.compute.worker import main; main(parent=int(sys.argv[2]))"
+    "from mgaudit.compute.worker import main; main(int(sys.argv[2]), sys.argv[3])"
 )
 # Libraries read these when they are imported. Workers have one thread each.
 THREAD_VARIABLES = (
@@ -54,10 +54,12 @@ class _Task:
 class _Worker:
     """A worker process, and the task that it runs."""
 
-    def __init__(self, outcomes: "queue.SimpleQueue[tuple[_Worker, bytes | None]]") -> None:
+    def __init__(
+        self, outcomes: "queue.SimpleQueue[tuple[_Worker, bytes | None]]", module: str = ""
+    ) -> None:
         environment = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, "1")}
         self.process = subprocess.Popen(
-            [sys.executable, "-P", "-c", BOOT, json.dumps(sys.path), str(os.getpid())],
+            [sys.executable, "-P", "-c", BOOT, json.dumps(sys.path), str(os.getpid()), module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment,
@@ -133,6 +135,11 @@ class Processes(Pool):
         future: Future[Outcome] = Future(name)
         self._waiting.append(_Task(future, message, arrays))
         return future
+
+    def start(self, module: str) -> None:
+        """Starts the workers now, which import a module that tasks will need."""
+        while len(self._workers) < self.workers:
+            self._workers.append(_Worker(self._outcomes, module))
 
     def share(self, value: Any) -> Shared:
         """Returns a stand-in for the value; see `Pool.share`."""

@@ -4,6 +4,7 @@ Tasks arrive on stdin and outcomes leave on stdout, each as 8 bytes of length an
 """
 
 import ctypes
+import importlib
 import os
 import signal
 import sys
@@ -42,11 +43,12 @@ def write_message(stream: BinaryIO, message: bytes) -> None:
     stream.flush()
 
 
-def main(parent: int) -> None:
+def main(parent: int, module: str = "") -> None:
     """Runs the tasks that arrive on stdin until it ends. What tasks print goes to stderr.
 
     Args:
         parent: The process that started this one, and with which it ends.
+        module: A module that the tasks will need, imported before the first arrives; "" for none.
     """
     # Ctrl-C and a lost terminal reach the whole process group. The parent ends its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -58,6 +60,9 @@ def main(parent: int) -> None:
         os.dup2(nothing.fileno(), 0)
     os.dup2(2, 1)
     keep_big_blocks()
+    if module:
+        with suppress(Exception):  # the tasks then say what is missing
+            importlib.import_module(module)
     while (message := read_message(tasks)) is not None:
         outcome = _outcome(message)
         try:

@@ -15,7 +15,7 @@ from mgaudit.settings.grid import GridSettings, stack_place, study_name
 from mgaudit.settings.named_code import permission
 from mgaudit.storage.run_folder import path_word
 from mgaudit.study.design import Design
-from mgaudit.study.plan import Plan, plan_study
+from mgaudit.study.plan import OnArm, Plan, plan_study
 from mgaudit.study.progress import Progress
 from mgaudit.study.study import run_study
 
@@ -60,8 +60,10 @@ def cell_name(plan: Plan) -> str:
     return study_name(plan.settings.target, plan.settings.dataset, plan.settings.seed)
 
 
-def plan_comparison(grid: GridSettings, progress: Progress | None = None) -> ComparisonPlan:
-    """Returns the plan of every study.
+def plan_comparison(
+    grid: GridSettings, progress: Progress | None = None, on_arm: OnArm | None = None
+) -> ComparisonPlan:
+    """Returns the plan of every study. `on_arm` is that of `plan_study`.
 
     Raises:
         UsageError: For settings that do not fit the data or one another.
@@ -70,7 +72,7 @@ def plan_comparison(grid: GridSettings, progress: Progress | None = None) -> Com
     cells: list[Plan] = []
     designs: dict[tuple[str, int], Design] = {}
     for settings in grid.cells():
-        plan = plan_study(settings, progress)
+        plan = plan_study(settings, progress, on_arm)
         # Studies of one dataset and seed share one design, because data may fill the memory.
         key = (plan.design.sha256, settings.seed)
         design = designs.setdefault(key, plan.design)

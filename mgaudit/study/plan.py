@@ -5,6 +5,7 @@ A stack is a group of models that are trained as one.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any
@@ -68,6 +69,9 @@ class Arm:
     search: SearchRecord | None = None
 
 
+OnArm = Callable[[Arm, Design], None]
+
+
 @dataclass(frozen=True)
 class Plan:
     """A study that has been checked against its data and can be run."""
@@ -95,11 +99,13 @@ class Plan:
         return run_sha256(self.settings.as_dict(), self.settings.arms(), self.design)
 
 
-def plan_study(settings: StudySettings, progress: Progress | None = None) -> Plan:
+def plan_study(
+    settings: StudySettings, progress: Progress | None = None, on_arm: OnArm | None = None
+) -> Plan:
     """Returns the plan, ready to train.
 
     Data are loaded, the membership is drawn, each network is built once, and noise multipliers are
-    computed.
+    computed. `on_arm` is called with each arm once it is planned, and with the design.
 
     Raises:
         UsageError: For settings that do not fit the data or one another.
@@ -116,6 +122,8 @@ def plan_study(settings: StudySettings, progress: Progress | None = None) -> Pla
         found = settings.searches.get(arm.scheme)
         chosen: ChosenSettings = "default" if found is None else _tuned(found.best)
         arms.append(replace(plan_arm(arm, design, progress, chosen), search=found))
+        if on_arm is not None:
+            on_arm(arms[-1], design)
     return Plan(settings, design, arms)
 
 

@@ -62,8 +62,10 @@ class Drawing:
             label_powers(axes)
         # Constrained layout moves a little with each save; with a fixed layout, all formats show
         # the same figure.
+        engine = figure.get_layout_engine()
         with _style():
-            figure.draw_without_rendering()
+            if engine is not None:
+                engine.execute(figure)
         figure.set_layout_engine(None)  # with "none" each save would draw twice
         return figure
 

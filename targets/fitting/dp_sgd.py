@@ -1,11 +1,10 @@
-"""DP-SGD: Poisson sampling, clipped per-example gradients, and noise by Opacus."""
+"""DP-SGD: Poisson sampling, clipped per-example gradients, and noise."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from opacus.optimizers import DPOptimizerFastGradientClipping
 from torch import Generator, Tensor, nn
 from torch.nn.functional import cross_entropy
 
@@ -14,8 +13,8 @@ from mgaudit.targets.fitting.averaging import WeightAverage
 from mgaudit.targets.fitting.batches import parts_of_rows, poisson_batches
 from mgaudit.targets.fitting.clipping import Clipper, OneBackward
 from mgaudit.targets.fitting.examples import Streams, TrainingExamples, fresh_part
-from mgaudit.targets.fitting.ghost_clipping import GhostClipping
 from mgaudit.targets.fitting.loop import Fitted
+from mgaudit.targets.fitting.noisy_sums import NoisySums
 from mgaudit.targets.fitting.optimisation import build_optimizer, build_schedule
 from mgaudit.targets.fitting.privacy_plan import PrivacyPlan
 from mgaudit.targets.schemes import Scheme
@@ -50,17 +49,14 @@ def fit_privately(
     witness = None if observe is None else observe(model, plan)
     clipper = clipper_of(model, examples.inputs)
     step = _Step(model, examples, fresh_part(scheme), training, plan, streams, clipper, witness)
-    optimizer = _noisy_optimizer(model, training, plan, dp_noise)
-    if witness is not None:
-        optimizer.attach_step_hook(lambda _: witness.ends())
-    steps = _scheduled_steps(training, plan)
-    schedule = build_schedule(training, optimizer.original_optimizer, steps)
+    sums = NoisySums(model, plan, dp_noise)
+    optimizer = build_optimizer(training, model.parameters(), private=True)
+    schedule = build_schedule(training, optimizer, _scheduled_steps(training, plan))
     average = WeightAverage(model, plan.averaging)
     finite = torch.ones((), dtype=torch.bool, device=examples.inputs.device)
     taken = 0
     for batch in poisson_batches(len(own), plan.sample_rate, plan.steps, streams.batches):
-        optimizer.zero_grad()
-        _set_zero_gradients(model)
+        sums.begin()
         if witness is not None:
             witness.begin(len(own), batch)
         if len(batch):  # a scheme of the user's own may not expect an empty batch
@@ -68,6 +64,9 @@ def fit_privately(
             finite &= step.add_gradients(rows, taken)
         if witness is not None:
             witness.joins(clipper)
+        sums.end()
+        if witness is not None:
+            witness.ends()
         optimizer.step()
         schedule.step()
         average.update()
@@ -133,27 +132,13 @@ def clipper_of(model: nn.Module, x: Tensor) -> Clipper:
 
     `x` (1 or more, *input_shape) are some inputs.
     """
-    return OneBackward.of_network(model, x) or GhostClipping(model)
+    known = OneBackward.of_network(model, x)
+    if known is not None:
+        return known
+    # Imported here: Opacus takes as long to import as torch, and few networks need it.
+    from mgaudit.targets.fitting.ghost_clipping import GhostClipping
 
-
-def _noisy_optimizer(
-    model: nn.Module, training: Training, plan: PrivacyPlan, dp_noise: Generator
-) -> DPOptimizerFastGradientClipping:
-    """Returns the optimizer that adds the noise of `plan` to the sum of clipped gradients."""
-    return DPOptimizerFastGradientClipping(
-        build_optimizer(training, model.parameters(), private=True),
-        noise_multiplier=plan.noise_multiplier,
-        max_grad_norm=plan.max_grad_norm,
-        expected_batch_size=plan.batch_size,
-        generator=dp_noise,
-    )
-
-
-def _set_zero_gradients(model: nn.Module) -> None:
-    """Sets the gradients of all weights to 0, which remain noise alone if no example follows."""
-    for parameter in model.parameters():
-        if parameter.requires_grad:
-            parameter.grad = torch.zeros_like(parameter)
+    return GhostClipping(model)
 
 
 def _scheduled_steps(training: Training, plan: PrivacyPlan) -> int:

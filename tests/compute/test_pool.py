@@ -15,7 +15,7 @@ import pytest
 
 from mgaudit.compute import parallel
 from mgaudit.compute.messages import ArrayFiles, packed
-from mgaudit.compute.parallel import pool_of, run
+from mgaudit.compute.parallel import pool_of, prepare, run
 from mgaudit.compute.pool import Future, WorkerLostError
 from mgaudit.compute.processes import BOOT
 from mgaudit.compute.run_files import FOLDER, RunFiles
@@ -73,6 +73,10 @@ def process_and_threads(_: int) -> tuple[int, str]:
     return os.getpid(), os.environ["OMP_NUM_THREADS"]
 
 
+def has_imported(module: str) -> tuple[int, bool]:
+    return os.getpid(), module in sys.modules
+
+
 def process_and_cache(_: int) -> tuple[int, str]:
     return os.getpid(), os.environ["MGAUDIT_CACHE"]
 
@@ -90,6 +94,26 @@ def pools(own_cache: Path) -> list[Path]:
 @pytest.mark.parametrize("jobs", JOBS)
 def test_each_task_has_one_outcome(jobs: int) -> None:
     assert sorted(run(square, range(7), jobs)) == [square(number) for number in range(7)]
+
+
+def test_workers_that_were_started_early_run_the_tasks_and_have_imported_the_module() -> None:
+    prepare(2, "colorsys")
+    early = {worker.process.pid for worker in parallel._idle._pool._workers}  # type: ignore[union-attr]
+    assert len(early) == 2
+    outcomes = list(run(has_imported, ["colorsys"] * 8, 2))
+    assert {imported for _, imported in outcomes} == {True}
+    assert {pid for pid, _ in outcomes} <= early
+    prepare(2, "colorsys")  # workers that wait are not started again
+    assert {worker.process.pid for worker in parallel._idle._pool._workers} == early  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(("jobs", "module"), [(1, "colorsys"), (2, "no_such_module")])
+def test_one_job_starts_no_worker_early_and_a_module_that_is_missing_harms_none(
+    jobs: int, module: str
+) -> None:
+    prepare(jobs, module)
+    assert (parallel._idle._pool is None) == (jobs == 1)
+    assert sorted(run(square, range(4), 2)) == [0, 1, 4, 9]
 
 
 def test_tasks_in_this_process_keep_their_order() -> None:
@@ -254,7 +278,7 @@ def test_a_worker_whose_parent_died_while_it_imported_runs_no_task(tmp_path: Pat
     message, _ = packed((tmp_path, os.mkdir, (str(marker),)), ArrayFiles())
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
-    command = [sys.executable, "-P", "-c", BOOT, json.dumps(sys.path), str(ended.pid)]
+    command = [sys.executable, "-P", "-c", BOOT, json.dumps(sys.path), str(ended.pid), ""]
     worker = subprocess.run(
         command, input=len(message).to_bytes(8, "little") + message, stdout=subprocess.PIPE
     )
