@@ -42,6 +42,7 @@ def _damage(file: CachedFile) -> str | None:
         "ensembles": _arrays_damage,
         "predictions": _arrays_damage,
         "attacks": _arrays_damage,
+        "accountants": _arrays_damage,
         "searches": _search_damage,
     }
     try:

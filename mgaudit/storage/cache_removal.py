@@ -30,6 +30,7 @@ LONGEST_HEADER = 100_000_000
 
 # The kinds of which each group is used as a whole, so that its time says when it was last used.
 AGED_KINDS = ("datasets", "ensembles", "predictions")
+MEASURED_KINDS = ("attacks", "accountants")
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,8 @@ def useless_removals(
         content: What the cache folder contains.
         damaged: What is wrong with each damaged file.
         code_sha256: The SHA-256 of the code of this version: "ensembles" and "predictions" for the
-            code that trains models, "outputs" for the code that queries them, and "attacks" for the
-            code that attacks them.
+            code that trains models, "outputs" for the code that queries them, "attacks" for
+            the code that attacks them, and "accountants" for the code that computes epsilon.
         oldest: Groups and measurements that were last used before this time (seconds since 1970)
             are removed.
     """
@@ -177,9 +178,9 @@ def _reason(file: CachedFile, code_sha256: Mapping[str, str], oldest: float | No
         code = _stored_key(file.path).get("querying code")
         if isinstance(code, str) and code != code_sha256["outputs"]:
             return "queried by the code of another version"
-    if file.kind == "attacks" and file.role == "value":
+    if file.kind in MEASURED_KINDS and file.role == "value":
         code = _stored_key(file.path).get("code")
-        if isinstance(code, str) and code != code_sha256["attacks"]:
+        if isinstance(code, str) and code != code_sha256[file.kind]:
             return "measured by the code of another version"
         if oldest is not None and file.written < oldest:
             return f"last used on {date.fromtimestamp(file.written)}"

@@ -44,7 +44,8 @@ FACTS: dict[str, type] = {"steps": int, "seconds": float, "diverged": bool}
 
 QUERYING_FOLDER = "querying"
 DATA_FOLDER = "datasets"
-INNER_FOLDERS = ("ensembles", "predictions", "attacks", "datasets")  # the folders in the cache
+# The folders in the cache.
+INNER_FOLDERS = ("ensembles", "predictions", "attacks", "accountants", "datasets")
 
 
 @cache

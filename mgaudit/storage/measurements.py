@@ -1,4 +1,4 @@
-"""Storage of what attacks measured, addressed by the hash of everything that determines it."""
+"""Storage of what attacks measured and accountants computed, by the hash of what determines it."""
 
 import hashlib
 import os
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from numpy.typing import NDArray
 
@@ -21,7 +21,12 @@ from mgaudit.storage.checked_files import (
 )
 from mgaudit.targets.cache import cache_folder
 
-KIND = "attacks"  # the folder in the cache
+# What is stored, which is the folder in the cache, and what is done where a file is damaged.
+MeasuredBy = Literal["attacks", "accountants"]
+AGAIN: dict[MeasuredBy, str] = {
+    "attacks": "attacking the models again",
+    "accountants": "computing epsilon again",
+}
 # What decides about measurements beside the attacks: who calls them, the random streams, the names
 # of the metrics, and the form in which measurements are stored.
 CALLERS = (
@@ -46,33 +51,35 @@ def attack_code_sha256() -> str:
     return sha.hexdigest()
 
 
-def measurements_path(key: str) -> Path:
+def measurements_path(key: str, kind: MeasuredBy = "attacks") -> Path:
     """Returns the path of the file of what a key determines. The key is JSON."""
     sha = hashlib.sha256(key.encode()).hexdigest()
-    return cache_folder() / KIND / sha[:2] / f"{sha}.safetensors"
+    return cache_folder() / kind / sha[:2] / f"{sha}.safetensors"
 
 
-def save_measurements(key: str, arrays: StoredArrays) -> None:
+def save_measurements(key: str, arrays: StoredArrays, kind: MeasuredBy = "attacks") -> None:
     """Stores arrays under the key, in a file that is complete or not there."""
-    path = measurements_path(key)
+    path = measurements_path(key, kind)
     sweep_partial(path.parent, ABANDONED_SECONDS)
     write_with_folder(path, content_of(path, arrays, key), write_content)
 
 
-def load_measurements(key: str, on_damage: Callable[[str], None]) -> StoredArrays | None:
+def load_measurements(
+    key: str, on_damage: Callable[[str], None], kind: MeasuredBy = "attacks"
+) -> StoredArrays | None:
     """Returns the arrays that are stored under the key, or None where there are none.
 
     The time of the file is set, so that it says when the file was last used. A damaged file is set
     aside, and `on_damage` is called with a message.
     """
-    path = measurements_path(key)
+    path = measurements_path(key, kind)
     try:
         arrays, text = load_arrays(path)
         if text != key:
             raise DamagedFileError(path, "it contains other measurements")
     except DamagedFileError as error:
         with suppress(OSError):  # another process was first, or the cache cannot be written
-            set_damaged_aside(error, on_damage, "attacking the models again")
+            set_damaged_aside(error, on_damage, AGAIN[kind])
         return None
     except OSError:  # it is not stored, or it cannot be read
         return None

@@ -20,6 +20,7 @@ from mgaudit.study.attack_trial import OutputShapes, check_attacks
 from mgaudit.study.design import Design, draw_design
 from mgaudit.study.dp_training import ChosenSettings, private_training
 from mgaudit.study.extras import extras_in
+from mgaudit.study.kept_privacy_plans import privacy_plan
 from mgaudit.study.network_check import check_batches, checked_network
 from mgaudit.study.progress import Progress, announced_if_slow
 from mgaudit.study.provenance import run_sha256
@@ -33,7 +34,6 @@ from mgaudit.targets.contract import (
 from mgaudit.targets.datasets import Dataset
 from mgaudit.targets.fitting.examples import fixed_part
 from mgaudit.targets.fitting.precision import check_precision
-from mgaudit.targets.fitting.privacy_plan import plan_privacy
 from mgaudit.targets.fitting.recipe import Recipe, initial_model
 from mgaudit.targets.fitting.traits import Traits
 from mgaudit.targets.fitting.tuned_settings import TunedSettings
@@ -45,8 +45,7 @@ from mgaudit.targets.schemes.noise_nodes import without_node
 from mgaudit.targets.schemes.scheme import overrides
 from mgaudit.targets.training import Training
 
-# The accountants take up to some seconds, and the studies of a grid have the same privacy plans.
-_planned = cache(plan_privacy)
+_planned = cache(privacy_plan)  # the studies of a grid have the same privacy plans
 SLOW_ACCOUNTANT = "computing the noise of DP-SGD: this may take up to ten seconds"
 
 

@@ -10,6 +10,7 @@ import sys
 import time
 from datetime import date
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ import pytest
 from mgaudit.functions.predictions import ModelFacts, PredictionFolder
 from mgaudit.storage.atomic import write_atomically, write_with_folder
 from mgaudit.storage.cache_check import damaged_files
-from mgaudit.storage.cache_content import CacheContent, CachedFile, cache_content
+from mgaudit.storage.cache_content import CacheContent, CachedFile, Kind, cache_content
 from mgaudit.storage.cache_removal import (
     all_removals,
     remove,
@@ -27,13 +28,14 @@ from mgaudit.storage.cache_removal import (
 from mgaudit.storage.checked_files import locked_folder
 from mgaudit.storage.ensembles import EnsembleFolder, OutputsKey
 from mgaudit.storage.measurements import (
+    MeasuredBy,
     load_measurements,
     measurements_path,
     save_measurements,
 )
 from mgaudit.targets.datasets import published_datasets
 
-CODE = {"ensembles": "this", "predictions": "this", "outputs": "this", "attacks": "this"}
+CODE = dict.fromkeys(("ensembles", "predictions", "outputs", "attacks", "accountants"), "this")
 MEASURED = json.dumps({"code": "this"})
 FACTS = {"steps": 3, "seconds": 1.0, "diverged": False}
 DAY = 86400.0
@@ -57,6 +59,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         predictions.save_trial(["a note"])
     search = folder / "searches" / "ab" / f"{32 * 'ab'}.json"
     save_measurements(MEASURED, {"scores": np.arange(3.0)})
+    save_measurements(MEASURED, {"plan": np.arange(3.0)}, "accountants")
     search.parent.mkdir(parents=True)
     search.write_text(json.dumps({"key": search.stem, "accuracy": 0.5, "seconds": 1.0}))
     return folder
@@ -93,8 +96,9 @@ def test_files_are_counted_by_kind_and_none_is_damaged_or_useless(
 ) -> None:
     put_dataset(cache, monkeypatch)
     content = cache_content(cache)
-    counts = {kind: len(content.of_kind(kind)) for kind in ("datasets", "attacks", "searches")}
-    assert counts == {"datasets": 4, "attacks": 1, "searches": 1}
+    kinds: tuple[Kind, ...] = ("datasets", "attacks", "accountants", "searches")
+    counts = {kind: len(content.of_kind(kind)) for kind in kinds}
+    assert counts == {"datasets": 4, "attacks": 1, "accountants": 1, "searches": 1}
     models = [file.kind for file in content.files if file.role == "model"]
     assert models == ["ensembles", "ensembles", "predictions"]
     assert sum(file.bytes for file in content.files) == sum(
@@ -182,8 +186,8 @@ def test_only_groups_that_were_not_used_are_too_old(
         for kind in ("ensembles", "predictions")
         for path in (cache / kind).iterdir()
     ]
-    measured = measurements_path(MEASURED).relative_to(cache)
-    names.append(str(measured))
+    for kind in get_args(MeasuredBy):
+        names.append(str(measurements_path(MEASURED, kind).relative_to(cache)))
     assert reasons(cache, time.time() - 30 * DAY) == dict.fromkeys(
         names, f"last used on {date.fromtimestamp(before)}"
     )
@@ -191,15 +195,17 @@ def test_only_groups_that_were_not_used_are_too_old(
     published_datasets()["mnist"].verified()
     with EnsembleFolder.at({"code": "this"}).locked():
         pass
-    assert load_measurements(MEASURED, pytest.fail) is not None
+    for kind in get_args(MeasuredBy):
+        assert load_measurements(MEASURED, pytest.fail, kind) is not None
     (name,) = reasons(cache, time.time() - 30 * DAY)
     assert name.startswith("predictions/")
 
 
-def test_measurements_of_other_code_are_useless(cache: Path) -> None:
+@pytest.mark.parametrize("kind", get_args(MeasuredBy))
+def test_measurements_of_other_code_are_useless(cache: Path, kind: MeasuredBy) -> None:
     other = json.dumps({"code": "other"})
-    save_measurements(other, {"scores": np.arange(3.0)})
-    path = str(measurements_path(other).relative_to(cache))
+    save_measurements(other, {"scores": np.arange(3.0)}, kind)
+    path = str(measurements_path(other, kind).relative_to(cache))
     assert reasons(cache) == {path: "measured by the code of another version"}
 
 

@@ -8,8 +8,8 @@ import pytest
 from mgaudit.settings.grid import grid_settings
 from mgaudit.study import early_workers
 from mgaudit.study.comparison import plan_comparison
-from mgaudit.study.study import run_study
 from mgaudit.study.progress import Progress
+from mgaudit.study.study import run_study
 
 SMALL: dict[str, Any] = {
     "target": "mlp:hidden=8",
