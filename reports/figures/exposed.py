@@ -1,7 +1,10 @@
 """The most exposed examples as pictures, and their exposure under other schemes."""
 
 import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from mgaudit.reports.arrays import Arrays, exposed_pictures
 from mgaudit.reports.comparison_tables import is_left_out, shared_exposure_table
@@ -26,6 +29,7 @@ from mgaudit.reports.tables import by_class, most_exposed
 
 PICTURES = 8
 ARMS_OF_A_PAGE = 5
+ROW_HEIGHT, SIDE = 1.5, 0.8  # inches of an arm and of the longer side of a picture
 
 
 def exposed_drawings(study: StudyResult, arrays: Arrays) -> list[Drawing]:
@@ -69,24 +73,41 @@ def _row(arm: AuditResult, example: ExposedExample) -> Row:
 
 
 def exposed_figure(study: StudyResult, arrays: Arrays, page: list[int]) -> Figure:
-    """Returns pictures of the most exposed examples, a row for each of the arms."""
+    """Returns pictures of the most exposed examples, a row for each of the arms.
+
+    All are in one plot, in inches: a plot for each picture would take several times as long.
+    """
+    height = ROW_HEIGHT * len(page)
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, 1.5 * len(page)), layout="constrained")
-        bands = figure.subfigures(len(page), 1, squeeze=False)[:, 0]
-        for index, band in zip(page, bands, strict=True):
-            arm = study.arms[index]
-            band.suptitle(cut(arm.label, 90), x=0.01, ha="left", fontsize=8, fontweight="bold")
-            row = band.subplots(1, PICTURES, squeeze=False)[0]
-            for axes in row:
-                axes.set_axis_off()
+        figure = Figure(figsize=(WIDTH, height))
+        axes = figure.add_axes((0, 0, 1, 1), xlim=(0, WIDTH), ylim=(0, height))
+        axes.set_axis_off()
+        for row, index in enumerate(page):
+            arm, top = study.arms[index], height - row * ROW_HEIGHT
+            axes.text(
+                0.07, top - 0.13, cut(arm.label, 90), fontsize=8, fontweight="bold", va="center"
+            )
             pictures = exposed_pictures(arrays, index)
             assert pictures is not None  # all arms have the same data, and arm 0 has pictures
-            for axes, picture, example in zip(row, pictures, arm.most_exposed, strict=False):
-                axes.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-                title = f"{cut(example.origin, 14)}\n{cut(example.label, 12)}, "
-                title += _percent(example.rank_in)
-                axes.set_title(title, fontsize=6)
+            shown = zip(pictures[:PICTURES], arm.most_exposed, strict=False)
+            for column, (picture, example) in enumerate(shown):
+                _draw(axes, picture, example, (column + 0.5) * WIDTH / PICTURES, top - ROW_HEIGHT)
     return figure
+
+
+def _draw(
+    axes: Axes, picture: NDArray[np.uint8], example: ExposedExample, middle: float, bottom: float
+) -> None:
+    """Draws a picture with its title over it; `middle` and `bottom` are in inches."""
+    high, wide = (size * SIDE / max(picture.shape[:2]) for size in picture.shape[:2])
+    lower = bottom + 0.05 + (SIDE - high) / 2
+    extent = (middle - wide / 2, middle + wide / 2, lower, lower + high)
+    axes.imshow(
+        picture, "gray", vmin=0, vmax=255, interpolation="nearest", extent=extent, aspect="auto"
+    )
+    title = f"{cut(example.origin, 14)}\n{cut(example.label, 12)}, {_percent(example.rank_in)}"
+    over = bottom + 0.05 + SIDE + 0.06
+    axes.text(middle, over, title, fontsize=6, ha="center", va="bottom")
 
 
 def _percent(rank: Estimate | None) -> str:

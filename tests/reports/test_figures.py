@@ -234,12 +234,21 @@ def test_the_front_is_drawn_through_the_arms_on_it() -> None:
 
 
 def test_the_most_exposed_examples_are_shown_as_pictures_where_they_are_some() -> None:
-    figure = exposed_figure(study(), arrays(), [0, 1, 2])
-    rows = np.array(figure.axes).reshape(3, 8)
-    assert np.array_equal(
-        rows[1, 2].images[0].get_array(), arrays()["arm1/most_exposed_pictures"][2]
+    (axes,) = exposed_figure(study(), arrays(), [0, 1, 2]).axes
+    pictures = axes.images
+    assert len(pictures) == 3 * 8
+    shown = pictures[8 + 2]  # of the second arm, the third
+    assert np.array_equal(shown.get_array(), arrays()["arm1/most_exposed_pictures"][2])  # type: ignore[arg-type]
+    left, right, low, high = shown.get_extent()
+    assert right - left == pytest.approx(high - low)
+    by_place = sorted(
+        pictures, key=lambda picture: (-picture.get_extent()[3], picture.get_extent())
     )
-    assert rows[0, 1].get_title() == "train/1.png\na, 95 %"
+    assert by_place == list(pictures)  # arms from top to bottom, and examples from left to right
+    titles = [text for text in axes.texts if text.get_text() == "train/1.png\na, 95 %"]
+    assert len(titles) == 3  # of each arm
+    assert titles[0].get_position()[0] == pytest.approx(np.mean(pictures[1].get_extent()[:2]))
+    assert titles[0].get_position()[1] > pictures[1].get_extent()[3]
     without = {name: values for name, values in arrays().items() if "pictures" not in name}
     assert "most-exposed" in [drawing.name for drawing in all_drawings(study(), arrays())]
     assert "most-exposed" not in [drawing.name for drawing in all_drawings(study(), without)]
