@@ -106,7 +106,7 @@ def prune(
         damaged = {file.path: reason for file, reason in _damaged(content, quiet)}
         code |= {"outputs": querying_code_sha256(), "attacks": attack_code_sha256()}
         removals = useless_removals(content, damaged, code, oldest)
-        _remove(removals, dry_run, quiet)
+        _remove(content, removals, dry_run, quiet)
 
 
 @cache.command()
@@ -128,7 +128,7 @@ def clear(
     if not yes and not confirmed("Delete them all?"):
         raise typer.Exit(WRONG_USAGE)
     with user_errors():
-        _remove(removals, dry_run=False, quiet=quiet)
+        _remove(content, removals, dry_run=False, quiet=quiet)
         for path in content.others if not quiet else ():
             _print_path(path, ": kept, because it is a link or not by mgaudit")
 
@@ -149,9 +149,11 @@ def _damaged(content: "CacheContent", silent: bool) -> list[tuple["CachedFile", 
         return list(damaged_files(content, lambda file: bar.update(file.bytes)))
 
 
-def _remove(removals: Sequence["Removal"], dry_run: bool, quiet: bool) -> None:
+def _remove(
+    content: "CacheContent", removals: Sequence["Removal"], dry_run: bool, quiet: bool
+) -> None:
     """Removes files, or only prints them, and prints how many there were."""
-    from mgaudit.storage.cache_removal import remove
+    from mgaudit.storage.cache_removal import remove, remove_empty_folders
 
     removed: list[CachedFile] = []
     for removal in removals:
@@ -162,6 +164,8 @@ def _remove(removals: Sequence["Removal"], dry_run: bool, quiet: bool) -> None:
         removed += removal.files
         if not quiet:
             _print_path(path, f": {removal.reason}, {size_text(removal.bytes)}")
+    if not dry_run:
+        remove_empty_folders(content.folder)
     if not quiet:
         verb = "would be removed" if dry_run else "removed"
         _print(f"{_files_text(removed)}, {verb}")

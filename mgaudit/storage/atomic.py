@@ -6,12 +6,13 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 PARTIAL_SUFFIX = ".partial"  # of a file or folder that is being written
 ABANDONED_SECONDS = 3600.0  # after which no process is writing a partial file any more
+FOLDER_ATTEMPTS = 100  # to write into a folder that other processes remove while it is empty
 DAMAGED_SUFFIX = ".damaged"  # of a file or folder that must not be read again
 
 
@@ -32,6 +33,23 @@ def write_atomically(path: Path, content: bytes) -> None:
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
+
+
+def write_with_folder(
+    path: Path, content: bytes, write: Callable[[Path, bytes], None] = write_atomically
+) -> None:
+    """Creates the folder of `path` and writes the file by `write`.
+
+    Another process may remove the folder as long as it is empty. It is then created again.
+    """
+    for _ in range(FOLDER_ATTEMPTS - 1):
+        # mkdir raises either error if the folder is removed while it looks at it.
+        with suppress(FileNotFoundError, FileExistsError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write(path, content)
+            return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write(path, content)
 
 
 def write_folder_atomically(path: Path, files: Mapping[str, bytes]) -> None:

@@ -21,7 +21,7 @@ Role = Literal["model", "value", "settings", "lock", "partial", "set aside"]
 
 KINDS: tuple[Kind, ...] = ("datasets", "ensembles", "predictions", "attacks", "searches")
 LOCKED_KINDS = ("ensembles", "predictions")  # whose groups are folders with a lock
-KINDS_OF_ONE_GROUP = ("attacks", "searches")
+KINDS_OF_ONE_GROUP: tuple[Kind, ...] = ("attacks", "searches")
 
 OF_RUNNING = "running"  # files of running processes, which mgaudit.compute deletes
 

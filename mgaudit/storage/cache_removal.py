@@ -14,6 +14,8 @@ from filelock import FileLock, Timeout
 
 from mgaudit.storage.atomic import ABANDONED_SECONDS
 from mgaudit.storage.cache_content import (
+    GROUPS,
+    KINDS_OF_ONE_GROUP,
     LOCK_FILE,
     LOCKED_KINDS,
     SETTINGS_FILE,
@@ -104,6 +106,23 @@ def remove(removal: Removal) -> bool:
             with suppress(OSError):  # other files are in it, or another process uses it again
                 folder.rmdir()
     return True
+
+
+def remove_empty_folders(cache: Path) -> None:
+    """Removes the empty folders of measurements and searches in the cache folder.
+
+    A process that writes into one of them creates it again.
+    """
+    for kind in KINDS_OF_ONE_GROUP:
+        folder = cache / kind
+        if folder.is_symlink():
+            continue
+        for group in folder.glob("*"):
+            if GROUPS[kind].fullmatch(group.name):
+                with suppress(OSError):  # it has files, or is none, or another process was first
+                    group.rmdir()
+        with suppress(OSError):
+            folder.rmdir()
 
 
 @contextmanager

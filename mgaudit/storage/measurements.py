@@ -11,12 +11,13 @@ from typing import Any
 from numpy.typing import NDArray
 
 from mgaudit import attacks
-from mgaudit.storage.atomic import ABANDONED_SECONDS, sweep_partial
+from mgaudit.storage.atomic import ABANDONED_SECONDS, sweep_partial, write_with_folder
 from mgaudit.storage.checked_files import (
     DamagedFileError,
+    content_of,
     load_arrays,
-    save_arrays,
     set_damaged_aside,
+    write_content,
 )
 from mgaudit.targets.cache import cache_folder
 
@@ -54,9 +55,8 @@ def measurements_path(key: str) -> Path:
 def save_measurements(key: str, arrays: StoredArrays) -> None:
     """Stores arrays under the key, in a file that is complete or not there."""
     path = measurements_path(key)
-    path.parent.mkdir(parents=True, exist_ok=True)
     sweep_partial(path.parent, ABANDONED_SECONDS)
-    save_arrays(path, arrays, key)
+    write_with_folder(path, content_of(path, arrays, key), write_content)
 
 
 def load_measurements(key: str, on_damage: Callable[[str], None]) -> StoredArrays | None:

@@ -15,7 +15,7 @@ import numpy as np
 
 from mgaudit.compute import parallel
 from mgaudit.errors import UsageError
-from mgaudit.storage.atomic import write_atomically
+from mgaudit.storage.atomic import write_with_folder
 from mgaudit.study.held_out import drawn_fold
 from mgaudit.targets.cache import cache_folder
 from mgaudit.targets.datasets import Dataset
@@ -191,10 +191,9 @@ def _evaluated(tasks: Sequence[Evaluation], jobs: int) -> list[Evaluated]:
             missing.append(task)
         else:
             done.append(kept)
-    for outcome in parallel.run(evaluate, missing, jobs):
-        path = _path(outcome.key)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, json.dumps(asdict(outcome)).encode())
+    on_gpu = any(task.device == "cuda" for task in missing)
+    for outcome in parallel.run(evaluate, missing, jobs, on_gpu=on_gpu):
+        write_with_folder(_path(outcome.key), json.dumps(asdict(outcome)).encode())
         done.append(outcome)
     return done
 

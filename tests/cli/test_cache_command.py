@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from mgaudit.cli.app import app
 from mgaudit.storage.ensembles import EnsembleFolder, training_code_sha256
+from mgaudit.storage.measurements import save_measurements
 
 FACTS = {"steps": 3, "seconds": 1.0, "diverged": False}
 
@@ -110,3 +111,14 @@ def test_a_cache_that_is_no_folder_is_one_line(
     for arguments in ([], ["verify"], ["prune"], ["clear", "--yes"]):
         assert mgaudit(*arguments).exit_code == 0
     assert not (tmp_path / "gone").exists()
+
+
+def test_pruned_measurements_leave_no_folder(ensemble: EnsembleFolder) -> None:
+    attacks = ensemble.path.parents[1] / "attacks"
+    (attacks / "00").mkdir(parents=True)  # by an earlier version
+    save_measurements(json.dumps({"code": "other"}), {"scores": np.arange(3.0)})
+    mgaudit("prune", "--dry-run")
+    assert len(list(attacks.iterdir())) == 2
+    mgaudit("prune")
+    assert not attacks.exists()
+    assert ensemble.path.exists()

@@ -15,9 +15,15 @@ import numpy as np
 import pytest
 
 from mgaudit.functions.predictions import ModelFacts, PredictionFolder
+from mgaudit.storage.atomic import write_atomically, write_with_folder
 from mgaudit.storage.cache_check import damaged_files
 from mgaudit.storage.cache_content import CacheContent, CachedFile, cache_content
-from mgaudit.storage.cache_removal import all_removals, remove, useless_removals
+from mgaudit.storage.cache_removal import (
+    all_removals,
+    remove,
+    remove_empty_folders,
+    useless_removals,
+)
 from mgaudit.storage.checked_files import locked_folder
 from mgaudit.storage.ensembles import EnsembleFolder, OutputsKey
 from mgaudit.storage.measurements import (
@@ -291,3 +297,78 @@ def test_a_process_that_waits_for_a_folder_survives_its_removal(cache: Path) -> 
                 break
     assert [waiter.wait(60) for waiter in waiters] == [0, 0]
     assert (ensemble.path / "settings.json").read_text() == ensemble.determined_by
+
+
+def test_only_empty_folders_of_measurements_and_searches_are_removed(
+    cache: Path, tmp_path: Path
+) -> None:
+    before = sorted(cache.rglob("*"))
+    ensemble = cache / "ensembles" / (64 * "0")
+    foreign, link = cache / "attacks" / "mine", cache / "attacks" / "ef"
+    empty = [cache / "attacks" / "cd", cache / "searches" / "cd"]
+    for folder in (ensemble, foreign, tmp_path / "outside", *empty):
+        folder.mkdir()
+    link.symlink_to(tmp_path / "outside")
+    remove_empty_folders(cache)
+    assert sorted(cache.rglob("*")) == sorted([*before, ensemble, foreign, link])
+    linked = tmp_path / "linked"
+    linked.mkdir()
+    (linked / "attacks").symlink_to(cache / "attacks")
+    empty[0].mkdir()
+    remove_empty_folders(linked)
+    assert empty[0].exists()
+
+
+# Removes empty folders again and again, as many commands `mgaudit cache prune` would.
+PRUNER = """
+import sys
+from pathlib import Path
+from mgaudit.storage.cache_removal import remove_empty_folders
+
+cache = Path(sys.argv[1])
+print("begun", flush=True)
+while not (cache / "end").exists():
+    remove_empty_folders(cache)
+"""
+
+
+def test_a_writer_survives_the_removal_of_its_folder(cache: Path) -> None:
+    root = Path(__file__).resolve().parents[2]
+    command = [sys.executable, "-c", PRUNER, str(cache)]
+    pruner = subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True)
+    assert pruner.stdout is not None
+    assert pruner.stdout.readline() == "begun\n"
+    try:
+        for number in range(200):
+            key = json.dumps({"number": number})
+            save_measurements(key, {"scores": np.full(3, float(number))})
+            stored = load_measurements(key, pytest.fail)
+            assert stored is not None
+            assert stored["scores"].tolist() == 3 * [number]
+            measurements_path(key).unlink()
+    finally:
+        (cache / "end").touch()
+        pruner.communicate(timeout=60)
+    assert pruner.returncode == 0
+
+
+@pytest.mark.parametrize("removals", [1, 50])
+def test_a_folder_that_is_removed_before_the_file_is_there_is_created_again(
+    tmp_path: Path, removals: int
+) -> None:
+    path, left = tmp_path / "ab" / "file", [removals]
+
+    def write_after_removal(path: Path, content: bytes) -> None:
+        if left[0]:
+            left[0] -= 1
+            path.parent.rmdir()
+        write_atomically(path, content)
+
+    write_with_folder(path, b"content", write_after_removal)
+    assert path.read_bytes() == b"content"
+
+
+def test_a_file_in_place_of_the_folder_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "ab").touch()
+    with pytest.raises(FileExistsError):
+        write_with_folder(tmp_path / "ab" / "file", b"")
