@@ -408,7 +408,7 @@ def _audit_dp(
     workers = checked_jobs(jobs)
     progress.stage("loading data and settings")
     name_code(changes | {"scheme": scheme})
-    before = settings.checked(dp_audit_settings)
+    before = settings.checked(dp_audit_settings, changes | {"scheme": scheme})
     values = edited({} if before is None else before.values(), changes, training)
     _check_adversary(values.get("adversary", ADVERSARY.default), changes)
     audited = values.get("scheme", AUDITED.default) if scheme is None else scheme
@@ -516,7 +516,7 @@ def _audit_checkpoint(
     workers = checked_jobs(jobs)
     progress.stage("loading data and settings")
     name_code(changes)
-    before = settings.checked(checkpoint_settings)
+    before = settings.checked(checkpoint_settings, changes)
     values = edited({} if before is None else before.values(), changes, training)
     checked = checkpoint_settings(values)
     check_cache_folder()

@@ -15,7 +15,7 @@ from mgaudit.errors import UsageError, did_you_mean
 from mgaudit.progress_bars import ProgressBars
 from mgaudit.running import as_list, checked_jobs
 from mgaudit.settings.arguments import AUDIT_CHECKPOINT, AUDIT_DP, COMPARE, KAPPA, RUN
-from mgaudit.settings.named_code import code_of_file, name_code
+from mgaudit.settings.named_code import code_of_file, name_code, names_code
 from mgaudit.settings.number_check import checked_argument
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ def run_settings(
     settings: StartingSettings,
     changes: dict[str, Any],
     training: dict[str, Any],
-    audited: SchemeArgument | None,
+    audited: object,
     schemes: dict[str, Any],
     searched: bool,
 ) -> StudySettings:
@@ -193,12 +193,15 @@ def run_settings(
 
     `searched` states whether searches will replace those in the file.
     """
+    from mgaudit.settings.schemes import audited_scheme as checked_scheme
     from mgaudit.settings.schemes import edited_schemes
     from mgaudit.settings.study_settings import DEFAULT_SCHEMES, study_settings
     from mgaudit.settings.tuning import with_kept_searches
 
     name_code(changes | {"scheme": audited})
-    before = settings.checked(study_settings)
+    if audited is not None:
+        audited = checked_scheme(audited, None, None)
+    before = settings.checked(study_settings, changes, audited)
     values = edited({} if before is None else before.values(), changes, training)
     arms = values.get("schemes", DEFAULT_SCHEMES)
     values["schemes"] = edited_schemes(arms, audited, **schemes)
@@ -217,12 +220,40 @@ class StartingSettings:
     source: SettingsArgument | None
     allow_code: bool
 
-    def checked(self, check: Callable[[dict[str, Any]], Settings]) -> Settings | None:
-        """Returns what `check` returns for the settings, or None without settings."""
+    def checked(
+        self,
+        check: Callable[[dict[str, Any]], Settings],
+        changes: Mapping[str, Any],
+        audited: object = None,
+    ) -> Settings | None:
+        """Returns what `check` returns for the settings, or None without settings.
+
+        Own code in settings that `changes` replace, and in schemes that `audited` replaces, is left
+        out, because it will not be used.
+        """
         if self.source is None:
             return None
+        values = settings_values(self.source)
+        if not values.get("searches"):  # which are valid for the network of the file only
+            values = _without_replaced_code(values, changes, audited)
         with code_from(SETTINGS_FILE, self.source, self.allow_code):
-            return check(settings_values(self.source))
+            return check(values)
+
+
+def _without_replaced_code(
+    settings: Mapping[str, Any], changes: Mapping[str, Any], audited: object
+) -> dict[str, Any]:
+    replaced = {name for name, value in changes.items() if value is not None}
+    kept = {
+        name: value
+        for name, value in settings.items()
+        if name not in replaced or not names_code(name, value)
+    }
+    schemes = kept.get("schemes")
+    if audited is not None and isinstance(schemes, list | tuple):
+        others = [scheme for scheme in schemes if not names_code("schemes", scheme)]
+        kept["schemes"] = others or [audited]
+    return kept
 
 
 def code_from(kind: str, source: object, allow_code: bool) -> AbstractContextManager[None]:

@@ -26,6 +26,7 @@ from mgaudit.reports.formats.render import FORMATS
 from mgaudit.reports.record import ChoiceRecord
 from mgaudit.reports.results import Result
 from mgaudit.reports.short_paths import with_short_paths
+from mgaudit.run_plans import StartingSettings, run_settings
 from mgaudit.settings import named_code
 from mgaudit.storage.run_folder import RunFolder
 from tests.fake_study import arrays, pdf_text, result, study, write
@@ -152,14 +153,66 @@ def test_code_that_the_user_names_too_runs(
     "words",
     [
         ["run", "--settings", "f.toml", "--target", "evil:Thing"],  # a scheme in the file
-        ["run", "--settings", "f.toml", "--scheme", "evil:Other"],
         ["run", "--settings", "f.toml", "--dataset", "npz:evil"],
+        ["audit-dp", "--settings", "f.toml", "--target", "evil:Thing"],
     ],
 )
 def test_other_code_of_the_user_allows_nothing(words: list[str], strange: Path) -> None:
-    write_settings({"schemes": ["evil:Thing"]})
+    write_settings({"scheme" if "audit-dp" in words else "schemes": ["evil:Thing"]})
     done = CliRunner().invoke(app, words)
     assert (done.exit_code, Path("mark").exists()) == (2, False)
+
+
+REPLACED: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = [
+    ({"target": "evil:Thing"}, {"target": "mlp"}, {"target": "mlp"}),
+    ({"dataset": "evil:data"}, {"dataset": "digits"}, {"dataset": "digits"}),
+    ({"attacks": ["loss", "evil:Thing"]}, {"attacks": ["rmia"]}, {"attacks": ["rmia"]}),
+    (
+        {"schemes": ["none", "gaussian-mask:kappa=0.3+evil:Thing", "evil:Thing"]},
+        {"scheme": "dropout:rate=0.2"},
+        {"schemes": ["none", "dropout:rate=0.2"]},
+    ),
+    (
+        {"schemes": ["evil:Thing"]},
+        {"scheme": "dropout:rate=0.5"},
+        {"schemes": ["dropout:rate=0.5"]},
+    ),
+]
+
+
+@pytest.mark.parametrize(("values", "changes", "expected"), REPLACED)
+def test_code_of_a_file_that_arguments_replace_is_neither_run_nor_refused(
+    values: dict[str, Any], changes: dict[str, Any], expected: dict[str, Any], strange: Path
+) -> None:
+    write_settings({"models": 6, **values})
+    before = StartingSettings("f.toml", allow_code=False)
+    audited = changes.get("scheme")
+    others = {name: value for name, value in changes.items() if name != "scheme"}
+    settings = run_settings(before, others, {}, audited, {}, searched=False).as_dict()
+    assert {name: settings[name] for name in expected} == expected
+    assert settings["models"] == 6
+    with pytest.raises(mgaudit.UsageError, match="--allow-code"):
+        run_settings(before, {}, {}, None, {}, searched=False)
+    assert not Path("mark").exists()
+
+
+def test_a_command_with_a_network_in_place_of_that_of_the_file_needs_no_permission(
+    strange: Path,
+) -> None:
+    write_settings({"target": "evil:Thing", "dataset": "csv:missing.csv"})
+    for command in ("run", "audit-dp"):
+        words = [command, "--settings", "f.toml", "--target", "mlp"]
+        done = CliRunner().invoke(app, words)
+        assert "missing.csv" in done.stderr.splitlines()[-1]  # what is wrong beside the code
+    assert not Path("mark").exists()
+
+
+def test_a_search_is_valid_for_the_network_of_its_file_only(strange: Path) -> None:
+    search = {"evil:Thing": {}}
+    write_settings({"target": "evil:Thing", "searches": search})
+    done = CliRunner().invoke(app, ["run", "--settings", "f.toml", "--target", "cnn"])
+    assert (done.exit_code, Path("mark").exists()) == (2, False)
+    assert "--allow-code" in done.stderr
 
 
 def test_functions_in_python_refuse_the_code_of_a_file_and_not_of_an_argument(

@@ -115,12 +115,19 @@ def scheme_parts(text: str) -> list[str]:
 def permission(settings: Mapping[str, Any]) -> str:
     """Returns what a command that repeats a run needs, " --allow-code" where it has own code.
 
-    `settings` are those that a run wrote. In them, only own code has the form `module:Class`,
-    because options have names and paths are absolute.
+    `settings` are those that a run wrote.
     """
-    for name, value in settings.items():
-        if name.removesuffix("s") in KINDS:
-            texts = value if isinstance(value, list | tuple) else [value]
-            if any(isinstance(text, str) and codes_in(text) for text in texts):
-                return f" {ALLOW}"
-    return ""
+    has_code = any(names_code(name, value) for name, value in settings.items())
+    return f" {ALLOW}" if has_code else ""
+
+
+def names_code(name: str, value: object) -> bool:
+    """Returns whether the setting `name` of a file has a text of the form `module:Class`.
+
+    In what a run wrote, only own code has this form, because options have names and paths are
+    absolute.
+    """
+    if name.removesuffix("s") not in KINDS:
+        return False
+    texts = value if isinstance(value, list | tuple) else [value]
+    return any(isinstance(text, str) and codes_in(text) for text in texts)
