@@ -10,6 +10,7 @@ import numpy as np
 
 from mgaudit.errors import UsageError
 from mgaudit.targets.arrays.parquet_sizes import RULE, WAY_OUT, checked_texts
+from mgaudit.targets.limits import TABLE_BYTES
 from mgaudit.targets.own_module import one_line
 
 if TYPE_CHECKING:
@@ -32,7 +33,9 @@ def read_parquet_frame(key: str, path: Path) -> "DataFrame":
     except OSError as error:
         raise UsageError(key, "must be a file that can be read", one_line(error)) from error
     try:
-        frame = _frame(path, texts)
+        frame = _frame(key, path, texts)
+    except UsageError:
+        raise
     except ImportError as error:
         rule = "needs pyarrow or fastparquet to be read"
         way_out = "run pip install 'mgaudit[parquet]', or write a CSV file"
@@ -48,10 +51,11 @@ def _with_index(frame: "DataFrame") -> "DataFrame":
     return frame.reset_index() if has_names else frame
 
 
-def _frame(path: Path, texts: Sequence[str]) -> "DataFrame":
+def _frame(key: str, path: Path, texts: Sequence[str]) -> "DataFrame":
     """Returns the table in a file, in which equal texts of the columns `texts` are one object.
 
-    Without pyarrow, pandas reads the file by fastparquet, which does that for all columns.
+    Without pyarrow, pandas reads the file by fastparquet, which does that for all columns. Raises
+    UsageError where the texts, each for itself, are too large.
     """
     import pandas as pd  # takes half a second, and no other kind of file needs it
 
@@ -64,9 +68,11 @@ def _frame(path: Path, texts: Sequence[str]) -> "DataFrame":
         is_category = {field.name for field in file.schema_arrow if _is_dictionary(field.type)}
     if len(set(names)) < len(names):
         raise ValueError("two columns with the same name")
-    encoded = [name for name in texts if name not in is_category]
-    with parquet.ParquetFile(path, read_dictionary=encoded) as file:
+    asked = [name for name in texts if name not in is_category]
+    with parquet.ParquetFile(path, read_dictionary=asked) as file:
         table = file.read()
+    encoded = [name for name in asked if _is_dictionary(table.schema.field(name).type)]
+    TABLE_BYTES.check(key, sum(map(_bytes_of_texts, table.columns)))
     rest = _with_index(table.drop_columns(encoded).to_pandas())
     index = rest.index if rest.columns.size else pd.RangeIndex(len(table))
     # As objects, because the texts of pandas are copies.
@@ -78,6 +84,24 @@ def _is_dictionary(kind: Any) -> bool:
     from pyarrow import types
 
     return bool(types.is_dictionary(kind))
+
+
+def _bytes_of_texts(column: Any) -> int:
+    """Returns the bytes of the texts of a column of categories, each for itself; 0 for others."""
+    from pyarrow import compute, types
+
+    if not _is_dictionary(column.type):
+        return 0
+    kind = column.type.value_type
+    checks = (types.is_string, types.is_large_string, types.is_binary, types.is_large_binary)
+    if not any(is_kind(kind) for is_kind in checks):
+        return 0
+    size = 0
+    for chunk in column.chunks:
+        lengths = compute.binary_length(chunk.dictionary).to_numpy(zero_copy_only=False)
+        positions = chunk.indices.drop_null().to_numpy(zero_copy_only=False)
+        size += int(lengths[positions].sum(dtype=np.int64))
+    return size
 
 
 def _texts(column: Any) -> "np.ndarray[Any, np.dtype[np.object_]]":

@@ -143,9 +143,12 @@ def test_a_lying_footer_costs_no_memory(tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="the unit of ru_maxrss")
 def test_equal_texts_of_a_dictionary_are_in_memory_once(tmp_path: Path) -> None:
     pytest.importorskip("pyarrow")
-    path = write(tmp_path / "a.parquet", 2 * 10**6, x=equal_texts(2 * 10**6, 10**6))
-    report = read_with_little_memory(path)  # of 2 TB, one by one
-    assert (report["error"], report["shape"]) == ("", [2 * 10**6, 1])
+    rows = 2 * 10**6
+    report = read_with_little_memory(write(tmp_path / "a.parquet", rows, x=equal_texts(rows, 1500)))
+    assert (report["error"], report["shape"]) == ("", [rows, 1])  # of 3 GB, each for itself
+    assert report["bytes"] < 2**29
+    report = read_with_little_memory(write(tmp_path / "b.parquet", rows, x=equal_texts(rows, 2500)))
+    assert "must have at most 4,000,000,000 bytes, unpacked, got 5,000,000,000" in report["error"]
     assert report["bytes"] < 2**29
 
 
