@@ -284,7 +284,7 @@ def run_functions(
     }
     slug = path_word("audit", *plan.names[:2])
     folder = RunFolder.create(out, slug, _sha256(plan, settings, choices))
-    with recorded(folder, progress):
+    with recorded(folder, progress, plan.kept):
         announce(plan.data.notes, progress)
         progress.models_planned(len(plan.fits) * plan.settings.models)
         audited = plan.train(progress)

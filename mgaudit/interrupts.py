@@ -6,6 +6,9 @@ from types import FrameType
 
 SIGNALS = ("SIGTERM", "SIGHUP")  # of schedulers and containers, and of a terminal that is closed
 
+KEPT = "the models trained so far are kept, and the same command goes on from there"
+NOTHING_KEPT = "nothing is kept, and the same command begins anew"
+
 
 class Interrupted(KeyboardInterrupt):
     """Raised by a signal other than that of Ctrl-C; `name` is its name, such as SIGTERM."""
@@ -48,6 +51,26 @@ def described_interruption(interruption: BaseException | None) -> str:
     if isinstance(interruption, Interrupted):
         return f"interrupted by {interruption.name}"
     return "interrupted"
+
+
+def say_what_is_kept(interruption: KeyboardInterrupt, sentence: str) -> None:
+    """Adds to an interruption what remains of the work; the first sentence stays.
+
+    Python shows it below the traceback.
+    """
+    if not what_is_kept(interruption):
+        interruption.add_note(sentence)
+
+
+def what_is_kept(interruption: BaseException) -> str:
+    """Returns what remains of the work after an interruption, in words; "" where nothing says it.
+
+    >>> interruption = KeyboardInterrupt()
+    >>> say_what_is_kept(interruption, "nothing is kept")
+    >>> what_is_kept(interruption), what_is_kept(KeyboardInterrupt())
+    ('nothing is kept', '')
+    """
+    return next(iter(getattr(interruption, "__notes__", ())), "")
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -90,7 +90,7 @@ def audit_one_fit(
     command = _command(settings, given)
     slug = path_word("audit", plan.functions.names[0], "one-run")
     folder = RunFolder.create(out, slug, _sha256(plan, settings))
-    with recorded(folder, progress):
+    with recorded(folder, progress, plan.functions.kept):
         announce(plan.functions.data.notes, progress)
         progress.models_planned(1)
         record, arrays = run_one_fit(plan, settings, command, progress)

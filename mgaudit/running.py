@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mgaudit.compute.run_files import sweep
 from mgaudit.errors import UsageError
 from mgaudit.failure import RunFailedError, temporary_log
-from mgaudit.interrupts import described_interruption
+from mgaudit.interrupts import KEPT, NOTHING_KEPT, described_interruption, say_what_is_kept
 from mgaudit.limits import JOBS as JOBS_LIMIT
 from mgaudit.progress_bars import ProgressBars
 from mgaudit.reports.arrays import Arrays
@@ -45,8 +45,10 @@ class Finished:
 
 
 @contextmanager
-def recorded(folder: RunFolder, progress: ProgressBars) -> Iterator[None]:
+def recorded(folder: RunFolder, progress: ProgressBars, kept: str = "") -> Iterator[None]:
     """Shows progress and writes the log into the run directory.
+
+    `kept` says what remains after an interruption.
 
     An interrupted run keeps its directory, with the settings to continue it. A mistake of the user
     leaves no directory behind. Raises RunFailedError for every other error.
@@ -57,6 +59,8 @@ def recorded(folder: RunFolder, progress: ProgressBars) -> Iterator[None]:
             yield
         folder.write_log(progress.lines)
     except KeyboardInterrupt as error:
+        if kept:
+            say_what_is_kept(error, kept)
         with suppress(OSError):
             folder.write_log([*progress.lines, described_interruption(error)])
         raise
@@ -141,7 +145,9 @@ def run_dp_audit_plan(
     workers = jobs or default_jobs(plan.design.device)
     check_needs([(plan.design, [plan.arm])], workers, out)
     folder = RunFolder.create(out, plan.slug, plan.sha256)
-    with recorded(folder, progress):
+    # Only the models of the other adversary are in the store.
+    kept = KEPT if plan.settings.adversary == "one-run" else NOTHING_KEPT
+    with recorded(folder, progress, kept):
         folder.begin(plan.settings.as_dict())
         announce(plan.design.notes, progress)
         record, arrays = run_dp_audit(plan, workers, progress)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mgaudit.errors import UsageError
+from mgaudit.interrupts import NOTHING_KEPT
 from mgaudit.progress_bars import ProgressBars, on_stderr
 from mgaudit.reports.files import OUTPUTS_FILE
 from mgaudit.result import Result
@@ -140,7 +141,7 @@ def run_outputs_plan(
 
     settings = plan.settings
     folder = RunFolder.create(out, path_word("score", settings.model_name), _sha256(plan))
-    with recorded(folder, progress):
+    with recorded(folder, progress, NOTHING_KEPT):
         command = _command(plan, keep_as)
         if keep_as is not None and not _keep_arrays(plan, folder.path / keep_as):
             plan = replace(plan, settings=_not_kept(plan))

@@ -12,6 +12,11 @@ TABLE_BYTES = Limit(
 COLUMNS = Limit(
     "must have at most {} columns", 20_000, "leave out columns, or write a npz file with x and y"
 )
+TABLE_ROWS = Limit("must have at most {} rows", 10**8, "leave out rows, or write a npz file")
+FOOTER_BYTES = Limit(
+    "must have a footer of at most {} bytes", 2**24, "write it with larger groups of rows"
+)
+PAGES = Limit("must have at most {} pages", 500_000, "write it with larger pages")
 FEATURES_OF_TABLE = Limit(
     "must become at most {} features",
     100_000,

@@ -1,10 +1,14 @@
 """Loading of the user's own Python code, and reporting of its errors."""
 
 import importlib
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from traceback import extract_tb
 from types import ModuleType
+from typing import NoReturn
 
 # Everything that the user's or third-party code may raise, including sys.exit, which must not end
 # mgaudit silently.
@@ -33,6 +37,28 @@ def load_module(name: str) -> ModuleType:
         sys.path.append(directory)
         importlib.invalidate_caches()
     return importlib.import_module(name)
+
+
+@contextmanager
+def refused_os_exit() -> Iterator[None]:
+    """Makes `os._exit` raise RuntimeError in this process, as long as the context is open.
+
+    Own code that runs in this process could otherwise end a command with exit code 0 and without a
+    result. Forked processes may end as they like: `multiprocessing` needs `os._exit` there. Code in
+    C that ends the process is not noticed.
+    """
+    end, process = os._exit, os.getpid()
+
+    def refuse(status: int) -> NoReturn:
+        if os.getpid() != process:
+            end(status)
+        raise RuntimeError(f"os._exit({status}) was called, which would end mgaudit without result")
+
+    os._exit = refuse
+    try:
+        yield
+    finally:
+        os._exit = end
 
 
 def import_way_out(name: str) -> str:

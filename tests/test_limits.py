@@ -24,6 +24,7 @@ from mgaudit.settings.study_settings import dp_audit_settings, study_settings, t
 from mgaudit.settings.toml_file import read_settings
 from mgaudit.settings.tuning import checked_tuning
 from mgaudit.storage.run_folder import LOG_FILE
+from mgaudit.targets.arrays.parquet_sizes import checked_texts
 from mgaudit.targets.contract import check_target
 from mgaudit.targets.datasets.images.folder import read_folder
 from mgaudit.targets.datasets.synthetic import draw_synthetic
@@ -33,6 +34,8 @@ from mgaudit.targets.fitting.privacy_plan import plan_privacy
 from mgaudit.targets.querying.queries import Crops, Plain
 from mgaudit.targets.schemes import DPSGD
 from mgaudit.targets.training import Training
+from tests.cases.parquet_files import Chunk, data_page, equal_values
+from tests.cases.parquet_files import write as write_parquet
 
 Check = Callable[[Path, pytest.MonkeyPatch], object]
 GENERATOR = np.random.default_rng(0)
@@ -105,6 +108,10 @@ def points(name: str) -> Check:
     return check
 
 
+def bomb(folder: Path, rows: int, chunk: Chunk) -> object:
+    return checked_texts("x", write_parquet(folder / "x.parquet", rows, x=chunk))
+
+
 def scored(folder: Path) -> object:
     return read_outputs(written(folder / "x.csv", "score,member\n" + "0.5,1\n" * 9))
 
@@ -135,6 +142,15 @@ CHECKS: dict[str, Check] = {
         str(large_file(folder / "x.csv", 5 * 10**9)), None, GENERATOR
     ),
     "COLUMNS": lambda folder, _: csv(folder, ",".join(f"c{n}" for n in range(20_001)) + ",label\n"),
+    "TABLE_ROWS": lambda folder, _: bomb(folder, 10**9, equal_values(10**9, bytes(8))),
+    "FOOTER_BYTES": lambda folder, _: checked_texts(
+        "x",
+        written(folder / "x.parquet", bytes(2**26) + (2**26 - 9).to_bytes(4, "little") + b"PAR1"),
+    ),
+    "PAGES": lambda folder, patch: (
+        few(patch, "PAGES", "targets.arrays.parquet_sizes"),
+        bomb(folder, 9, Chunk(data_page(1, b"", 0) * 9, 9, 9)),
+    ),
     "FEATURES_OF_TABLE": lambda folder, patch: (
         few(patch, "FEATURES_OF_TABLE", "targets.datasets.tables.features"),
         csv(folder, "x,label\n" + "".join(f"{'abcdef'[n % 6]},{n % 2}\n" for n in range(60))),

@@ -21,7 +21,14 @@ from mgaudit.cli.parser_errors import line_of
 from mgaudit.errors import ChangedSettingsWarning, UsageError
 from mgaudit.exhausted import disk_line, is_disk_full, is_out_of_memory, memory_line
 from mgaudit.failure import RunFailedError, temporary_log
-from mgaudit.interrupts import described_interruption, exit_code, interrupt_on_signals
+from mgaudit.interrupts import (
+    KEPT,
+    described_interruption,
+    exit_code,
+    interrupt_on_signals,
+    what_is_kept,
+)
+from mgaudit.targets.own_module import refused_os_exit
 
 if TYPE_CHECKING:
     from mgaudit.storage.run_folder import RunFolder
@@ -31,7 +38,6 @@ UNWRITABLE = (
     "error: the output cannot be written to stdout ({}); "
     "free disk space, or write it to another place"
 )
-KEPT = "the models trained so far are kept, and the same command goes on from there"
 
 
 class Commands(TyperGroup):
@@ -46,7 +52,7 @@ class Commands(TyperGroup):
         interrupt_on_signals()
         replace_missing_characters()
         try:
-            with printed_warnings():
+            with refused_os_exit(), printed_warnings():
                 words = options.get("args")
                 refuse_empty_directories(sys.argv[1:] if words is None else words)
                 code = super().main(*arguments, **options)
@@ -106,13 +112,13 @@ def _ended_by_arguments(error: Any) -> int:
 def user_errors(kept: str = "") -> Iterator[None]:
     """Turns a mistake of the user into one line and exit code 2, an interruption into its code.
 
-    `kept` says what remains after an interruption.
+    `kept` says what remains after an interruption, unless the interruption says it itself.
     """
     try:
         yield
     except KeyboardInterrupt as error:
-        words = described_interruption(error)
-        print_error(f"{words}; {kept}" if kept else words)
+        words = (described_interruption(error), what_is_kept(error) or kept)
+        print_error("; ".join(filter(None, words)))
         raise typer.Exit(exit_code(error)) from None
     except (UsageError, OSError) as error:
         print_error(f"error: {described(error)}")

@@ -15,6 +15,7 @@ from mgaudit.cli.fail_if import (
 )
 from mgaudit.cli.options import JsonOption, NewFolderOption, QuietOption, with_options
 from mgaudit.cli.own_output import own_output
+from mgaudit.interrupts import NOTHING_KEPT
 from mgaudit.settings.arguments import RUNS, SCORE
 
 
@@ -43,7 +44,7 @@ def score(
     A npz file holds logits (models, examples, classes), labels (examples) and membership (models,
     examples); a CSV file the columns score and member, and optionally model, example, label, group.
     """
-    with reported(), own_output(quiet) as own:
+    with reported(kept=NOTHING_KEPT), own_output(quiet) as own:
         conditions = checked_conditions(fail_if, fail_unless)
         attacks, targets = options.pop("attack", None), options.pop("target", None)
         result = mgaudit.score(

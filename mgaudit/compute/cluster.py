@@ -4,6 +4,7 @@ Only this process writes files: workers receive tasks and data, and return model
 """
 
 import logging
+import queue
 import re
 import secrets
 import time
@@ -41,6 +42,8 @@ OF_LOCAL = {
     "distributed.deploy.lost-worker-timeout": "1 day",  # nannies start dead workers again
 }
 SAME = "install the same versions on all machines"
+GPU_RULE = "must have a worker with a GPU, because models are trained on one"
+GPU_WAY_OUT = "start `dask worker --nthreads 1 --resources GPU=1`, or use --device cpu"
 INSTALL = "pip install 'mgaudit[dask]'"
 
 
@@ -70,27 +73,35 @@ def on_cluster(cluster: "str | Client | None") -> Iterator[list[str]]:
         workers = _checked_workers(client)
         cpus = sorted({worker.cpu for worker in workers.values()})
         gpus = sorted({worker.gpu for worker in workers.values() if worker.gpu})
-        has_gpus = _has_gpus(client)
         place = Elsewhere(
-            lambda: DaskPool(client, len(workers), has_gpus), " and ".join(cpus), " and ".join(gpus)
+            lambda: DaskPool(client, len(workers)), " and ".join(cpus), " and ".join(gpus)
         )
         with tasks_run(place):
             yield [*_notes("processors", cpus), *_notes("GPUs", gpus)]
 
 
 class DaskPool(Pool):
-    """Runs tasks on the workers of a Dask cluster."""
+    """Runs tasks on the workers of a Dask cluster.
 
-    def __init__(self, client: Any, workers: int, has_gpus: bool) -> None:
+    A task says when it begins, by an event of the topic of its pool. The client receives events in
+    a thread of its own, and they wait in a queue until `completed` looks.
+    """
+
+    def __init__(self, client: Any, workers: int) -> None:
         super().__init__()
         self.workers = workers
         self._client = client
-        self._has_gpus = has_gpus
         self._expected = fingerprint()
         self._tasks: dict[Any, _Task] = {}  # by the future of Dask
+        self._topic = f"mgaudit-{secrets.token_hex(8)}"
+        self._begun: queue.SimpleQueue[tuple[float, str]] = queue.SimpleQueue()  # times and keys
+        self._by_key: dict[str, _Task] = {}
         self._suspects: list[_Task] = []
+        self._had_gpu = False
         self._arrays = _Arrays(client)
         self._completed: Any = None
+        with _connected():
+            client.subscribe_topic(self._topic, self._begun.put)
 
     def submit(
         self,
@@ -99,10 +110,12 @@ class DaskPool(Pool):
         name: str = "a task",
         on_gpu: bool = False,
     ) -> Future[Outcome]:
-        """Adds a task; see `Pool.submit`."""
+        """Adds a task; see `Pool.submit`. Raises UsageError for a task on a GPU without one."""
         message, large = packed_apart((function, values_of(arguments)))
-        task = _Task(Future(name), message, large, on_gpu and self._has_gpus)
+        task = _Task(Future(name), message, large, on_gpu)
         with _connected():
+            if on_gpu:
+                self._check_gpu()
             self._start(task)
         return task.future
 
@@ -113,13 +126,14 @@ class DaskPool(Pool):
         theirs = self._client.submit(
             _run,
             self._expected,
+            self._topic,
             task.message,
             *task.arrays,
             pure=False,
             key=key,
             resources={GPU: 1} if task.on_gpu else None,
         )
-        self._tasks[theirs] = task
+        self._tasks[theirs] = self._by_key[key] = task
         if self._completed is not None:
             self._completed.add(theirs)
 
@@ -131,8 +145,6 @@ class DaskPool(Pool):
 
     def completed(self) -> Iterator[Future[Any]]:
         """Yields the futures in order of completion; see `Pool.completed`."""
-        for task in self._tasks.values():
-            task.future.on_start()  # the scheduler does not say when a task begins
         while self._tasks or self._suspects:
             if not self._tasks:
                 with _connected():
@@ -155,8 +167,10 @@ class DaskPool(Pool):
                 self._wait()
                 with _connected():
                     theirs = next(self._completed)
-                    task = self._tasks.pop(theirs)
                     error = None if theirs.cancelled() else theirs.exception()
+                task = self._tasks.pop(theirs)
+                self._say_what_began(until=task)
+                del self._by_key[theirs.key]
                 if isinstance(error, KilledWorker) and not task.is_suspect:
                     task.is_suspect = True
                     self._suspects.append(task)
@@ -164,6 +178,7 @@ class DaskPool(Pool):
                     continue
                 with _connected():
                     _set_outcome(task.future, theirs, error)
+                task.begin()  # it may have failed before it could say so
                 yield task.future
         finally:
             self._completed = None
@@ -173,6 +188,7 @@ class DaskPool(Pool):
         alive = time.monotonic()
         checked = alive
         while not self._completed.has_ready():
+            self._say_what_began()
             time.sleep(POLL_SECONDS)
             now = time.monotonic()
             if now - checked < CHECK_SECONDS:
@@ -180,20 +196,44 @@ class DaskPool(Pool):
             checked = now
             if self._client.status != "running":
                 raise RuntimeError(LOST)
+            needs_gpu = any(task.on_gpu for task in self._tasks.values())
             with _connected():
-                has_workers = bool(self._client.nthreads())
+                has_workers = self._has_gpu() if needs_gpu else bool(self._client.nthreads())
             if has_workers:
                 alive = now
             elif now - alive > WITHOUT_WORKERS_SECONDS:
-                words = f"the cluster has had no worker for {WITHOUT_WORKERS_SECONDS} s"
+                kind = "worker with a GPU" if needs_gpu else "worker"
+                words = f"the cluster has had no {kind} for {WITHOUT_WORKERS_SECONDS} s"
                 raise RuntimeError(f"{words}; {GOES_ON}")
+
+    def _say_what_began(self, until: "_Task | None" = None) -> None:
+        """Calls `on_start` of the tasks that began, in their order; not of those after `until`."""
+        while not (self._begun.empty() or (until is not None and until.has_begun)):
+            _, key = self._begun.get()
+            if key in self._by_key:  # else it is complete already
+                self._by_key[key].begin()
+
+    def _check_gpu(self) -> None:
+        """Raises UsageError where no worker has a GPU when the first task needs one."""
+        self._had_gpu = self._had_gpu or self._has_gpu()
+        if not self._had_gpu:
+            raise UsageError(KEY, GPU_RULE, "none", GPU_WAY_OUT)
+
+    def _has_gpu(self) -> bool:
+        """Returns whether a worker was started with `--resources "GPU=1"`, and is there."""
+        workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
+        return any(worker.get("resources", {}).get(GPU) for worker in workers)
 
     def cancel(self) -> None:
         """Stops all tasks; see `Pool.cancel`."""
         futures = list(self._tasks)
         self._tasks.clear()
+        self._by_key.clear()
         self._suspects.clear()
-        if futures and self._client.status == "running":
+        if self._client.status != "running":
+            return
+        self._client.unsubscribe_topic(self._topic)
+        if futures:
             self._client.cancel(futures, force=True)
 
 
@@ -201,15 +241,23 @@ class DaskPool(Pool):
 class _Task:
     """A task: its message, its large arrays, and Dask's futures of them.
 
-    `is_suspect` states whether its workers died before.
+    `has_begun` states whether a worker has started it, and `is_suspect` whether its workers died
+    before.
     """
 
     future: Future[Any]
     message: bytes
     large: list[NDArray[Any]]
     on_gpu: bool
+    has_begun: bool = False
     is_suspect: bool = False
     arrays: list[Any] = field(default_factory=list)
+
+    def begin(self) -> None:
+        """Calls `on_start` of the future, once."""
+        if not self.has_begun:
+            self.has_begun = True
+            self.future.on_start()
 
 
 class _Arrays:
@@ -248,14 +296,18 @@ class _Scattered(Shared):
         self._arrays = []
 
 
-def _run(expected: Fingerprint, message: bytes, *arrays: NDArray[Any]) -> Any:
-    """Runs a task on a worker that has the expected versions and code.
+def _run(expected: Fingerprint, topic: str, message: bytes, *arrays: NDArray[Any]) -> Any:
+    """Runs a task on a worker that has the expected versions and code; an event says its key first.
 
     Workers may join a cluster at any time, so each task compares.
     """
+    from distributed import get_worker
+
     difference = expected.difference(fingerprint())
     if difference:
         raise UsageError(KEY, "must have workers like this process", difference, SAME)
+    worker: Any = get_worker()
+    worker.log_event(topic, worker.get_current_task())
     function, arguments = unpacked_with(message, arrays)
     return function(*arguments)
 
@@ -310,6 +362,8 @@ def _client(address: str) -> Iterator[Any]:
                     dashboard_address=None,
                     memory_limit=0,
                     silence_logs=logging.ERROR,
+                    # As with --jobs, the processes on this machine share its GPU.
+                    resources={GPU: 1} if fingerprint().gpu else {},
                 )
             )
         try:
@@ -384,12 +438,6 @@ def _checked_workers(client: Any) -> dict[str, Fingerprint]:
             rule = "must have workers with the versions and the code of this process"
             raise UsageError(KEY, rule, f"{address}: {difference}", SAME)
     return workers
-
-
-def _has_gpus(client: Any) -> bool:
-    """Returns whether a worker was started with `--resources "GPU=1"`."""
-    workers = client.scheduler_info(n_workers=-1)["workers"].values()
-    return any(worker.get("resources", {}).get(GPU) for worker in workers)
 
 
 def _notes(what: str, kinds: list[str]) -> list[str]:

@@ -39,19 +39,21 @@ def run(
     tasks: Sequence[Task],
     jobs: int,
     on_event: Callable[[str], None] | None = None,
+    on_gpu: bool = False,
 ) -> Iterator[Outcome]:
     """Yields `function(task)` for each task, in order of completion.
 
     The tasks run in `jobs` worker processes with one thread each. With one job, or with at most one
     task, they run in this process in the order of `tasks`. Without a task nothing is yielded.
-    `on_event` is called with a sentence if a worker dies.
+    `on_event` is called with a sentence if a worker dies. Tasks `on_gpu` need a GPU, as those of
+    `Pool.submit`.
     """
     here = len(tasks) <= 1
     with ThisProcess() if here else pool_of(jobs) as pool:
         if on_event is not None:
             pool.on_event = on_event
         for task in tasks:
-            pool.submit(function, task)
+            pool.submit(function, task, on_gpu=on_gpu)
         for future in pool.completed():
             yield future.result()
 

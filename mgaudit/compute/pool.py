@@ -18,7 +18,8 @@ class WorkerLostError(RuntimeError):
 class Future(Generic[Outcome]):
     """The outcome of a task that was submitted to a pool. It is known once the pool yields it.
 
-    `name` is the task in words. `on_start` is called when the task is given to a worker.
+    `name` is the task in words. `on_start` is called once: when the task is given to a worker, or,
+    on a cluster, when a worker has said that it begins.
     """
 
     def __init__(self, name: str) -> None:
@@ -78,8 +79,8 @@ class Pool(AbstractContextManager["Pool"], ABC):
         """Adds the task `function(*arguments)` and returns its future.
 
         An argument may be a value from `share`; the function receives the value itself. `name` is
-        the task in words for messages, such as "the training of models 0 to 7". A task `on_gpu`
-        needs a GPU for itself, where workers say that they have one.
+        the task in words for messages, such as "the training of models 0 to 7". On a cluster, a
+        task `on_gpu` runs on a worker that was started with a GPU as its resource.
         """
 
     @abstractmethod

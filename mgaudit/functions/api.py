@@ -14,6 +14,7 @@ from mgaudit.functions.estimator import EstimatorFit, is_estimator
 from mgaudit.functions.function import load_fit
 from mgaudit.functions.settings import FunctionSettings
 from mgaudit.functions.train import NamedFit
+from mgaudit.interrupts import KEPT, NOTHING_KEPT
 from mgaudit.settings.arguments import CLIP, JOBS, MODELS, SEED
 from mgaudit.settings.number_check import checked_argument
 from mgaudit.storage.ensembles import check_cache_folder
@@ -77,6 +78,16 @@ class FunctionPlan:
         except NotDigestibleError:
             return secrets.token_hex(32)
 
+    @cached_property
+    def kept(self) -> str:
+        """What remains after an interruption, in words."""
+        unkept = [fit.name for fit in self.fits if not (self.data.has_digest and _has_digest(fit))]
+        if not unkept:
+            return KEPT
+        if len(unkept) == len(self.fits):
+            return NOTHING_KEPT
+        return f"{KEPT}, except for those of {', '.join(unkept)}, which are not kept"
+
     @property
     def output_shapes(self) -> OutputShapes:
         """The shapes of the outputs that attacks will see."""
@@ -118,6 +129,15 @@ def plan_functions(fits: Any, given: FunctionArguments, name: str | None = None)
     named = named_fits(by_name, data, settings.outputs)
     check_cache_folder()
     return FunctionPlan(named, data, settings, workers or _default_jobs(named))
+
+
+def _has_digest(fit: NamedFit) -> bool:
+    """Returns whether the models of a function are kept, which its digest identifies."""
+    try:
+        digest(fit.fit.identity)
+    except NotDigestibleError:
+        return False
+    return True
 
 
 def name_of(fit: Any) -> str:

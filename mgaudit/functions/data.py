@@ -51,11 +51,23 @@ class FunctionData:
     @cached_property
     def sha256(self) -> str:
         """The SHA-256 of the data; of labels and groups alone if the examples have no digest."""
-        numbers = (self.labels, self.test_labels, self.groups)
+        return self._sha256_of_all or digest(self._numbers)
+
+    @property
+    def has_digest(self) -> bool:
+        """Whether the examples have a digest, without which no model is kept for a later run."""
+        return self._sha256_of_all is not None
+
+    @property
+    def _numbers(self) -> tuple[NDArray[np.int64] | None, ...]:
+        return self.labels, self.test_labels, self.groups
+
+    @cached_property
+    def _sha256_of_all(self) -> str | None:
         try:
-            return digest((self.fitted.x, self.fitted.y, self.fitted.x_test, numbers))
+            return digest((self.fitted.x, self.fitted.y, self.fitted.x_test, self._numbers))
         except NotDigestibleError:
-            return digest(numbers)
+            return None
 
 
 def function_data(

@@ -130,6 +130,7 @@ class ArmTraining:
         self._answers: Answers = {}
         self.missing = 0  # models that the store lacked
         self._stacks: dict[Future[list[FinishedModel]], list[int]] = {}
+        self._has_started = False
         self._lost: WorkerLostError | None = None
         self._lock = ExitStack()
 
@@ -176,9 +177,9 @@ class ArmTraining:
             on_gpu = self._design.device == "cuda"
             future = pool.submit(train_stack, task, dataset, name=name, on_gpu=on_gpu)
             self._stacks[future] = indices
-        if missing:
-            next(iter(self._stacks)).on_start = self._started
-        else:
+        for stack in self._stacks:
+            stack.on_start = self._started  # on a cluster, any of them may be the first
+        if not missing:
             self._started()
         return list(self._stacks)
 
@@ -236,7 +237,10 @@ class ArmTraining:
             raise self._lost
 
     def _started(self) -> None:
-        """Says how the models are trained."""
+        """Says how the models are trained, when the first task starts."""
+        if self._has_started:
+            return
+        self._has_started = True
         arm, label, progress = self.arm, self.arm.settings.label, self._progress
         if self._stacks and arm.one_by_one and arm.recipe.plan is None:
             progress.stage(f"{label}: models are trained one by one, because {arm.one_by_one}")

@@ -7,8 +7,16 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pytest
+
+from mgaudit.interrupts import KEPT, NOTHING_KEPT, what_is_kept
+from mgaudit.progress_bars import on_stderr
+from mgaudit.running import run_dp_audit_plan
+from mgaudit.settings.study_settings import dp_audit_settings
 
 ROOT = Path(__file__).parents[2]
 SMALL = ["--target", "mlp:hidden=64x64", "--no-dp", "--models", "6", "--examples", "600"]
@@ -110,3 +118,117 @@ def test_an_ignored_signal_stays_ignored(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.stdout == "alive\n"
+
+
+# An attack and a training function that are slow in the middle of a run, and say so by a file.
+SLOW = """
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+from mgaudit.attacks import Attack
+
+
+def wait():
+    Path("begun").touch()
+    while not Path("go").exists():
+        time.sleep(0.02)
+
+
+@dataclass(frozen=True)
+class Slow(Attack):
+    def score(self, view):
+        if list(Path("runs").glob("*")):  # not when it is tried before
+            wait()
+        return -view.labels.astype(float)
+
+
+def fit(x, y, *, seed):
+    with Path("calls").open("a") as file:
+        file.write("x")
+    if Path("calls").stat().st_size > 4:  # two trial fits and two models
+        wait()
+    return lambda rows: np.tile(np.arange(10.0), (len(rows), 1))
+
+
+LOCK = Lock()  # which nothing can identify in a later run
+
+
+def unkept(x, y, *, seed):
+    with LOCK:
+        return fit(x, y, seed=seed)
+"""
+FIT = ["--models", "4", "--examples", "200", "--attack", "loss", "--jobs", "1"]
+
+
+@pytest.mark.parametrize(
+    ("words", "name", "kept"),
+    [
+        (["score", "scores.npz", "--attack", "slow:Slow"], "SIGINT", NOTHING_KEPT),
+        (["score", "scores.npz", "--attack", "slow:Slow"], "SIGTERM", NOTHING_KEPT),
+        (["run", "--fit", "slow:fit", *FIT], "SIGINT", KEPT),
+        (["run", "--fit", "slow:fit", *FIT], "SIGTERM", KEPT),
+        (["run", "--fit", "slow:unkept", *FIT], "SIGTERM", NOTHING_KEPT),
+    ],
+)
+def test_the_line_of_an_interruption_says_what_the_same_command_will_use(
+    tmp_path: Path, own_cache: Path, words: list[str], name: str, kept: str
+) -> None:
+    (tmp_path / "slow.py").write_text(SLOW)
+    save_logits(tmp_path / "scores.npz")
+    running = started(tmp_path, *words)
+    wait_for(tmp_path / "begun", running)
+    number = signal.Signals[name]
+    os.kill(running.pid, number)
+    _, errors = running.communicate(timeout=120)
+    assert running.returncode == 128 + number, errors
+    by = "interrupted" if name == "SIGINT" else f"interrupted by {name}"
+    assert " ".join(errors.split()).endswith(f"{by}; {kept}")
+    (tmp_path / "go").touch()
+    again = started(tmp_path, *words)
+    _, errors = again.communicate(timeout=300)
+    assert again.returncode == 0, errors
+    (result,) = (tmp_path / "runs").glob("*/result.json")
+    reused = json.loads(result.read_text())["studies"][0]["times"]["models_reused"]
+    assert sum(reused.values()) == (2 if kept == KEPT else 0)
+
+
+@pytest.mark.parametrize(
+    ("adversary", "kept"),
+    [("one-run", KEPT), ("white-box", NOTHING_KEPT), ("repeated", NOTHING_KEPT)],
+)
+def test_an_interrupted_audit_of_dp_sgd_says_whether_its_models_are_in_the_cache(
+    tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch, adversary: str, kept: str
+) -> None:
+    settings = dp_audit_settings({"adversary": adversary})
+    design = SimpleNamespace(device="cpu", notes=())
+    plan: Any = SimpleNamespace(
+        slug="audit", sha256="0" * 64, settings=settings, design=design, arm=None
+    )
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mgaudit.study.needs.check_needs", lambda *_: None)
+    monkeypatch.setattr("mgaudit.study.dp_audit.run_dp_audit", interrupted)
+    with pytest.raises(KeyboardInterrupt) as raised:
+        run_dp_audit_plan(plan, 1, tmp_path, on_stderr(quiet=True))
+    assert (what_is_kept(raised.value) or KEPT) == kept
+
+
+def save_logits(path: Path) -> None:
+    generator = np.random.default_rng(0)
+    membership = np.arange(40) % 2 == np.arange(4)[:, None] % 2
+    logits = generator.normal(size=(4, 40, 3)).astype(np.float32)
+    labels = generator.integers(3, size=40)
+    np.savez(path, logits=logits, labels=labels, membership=membership)
+
+
+def wait_for(path: Path, running: "subprocess.Popen[str]") -> None:
+    deadline = time.monotonic() + 180
+    while not path.exists():
+        assert running.poll() is None, running.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

@@ -15,10 +15,12 @@ from typing import Any
 import dask
 import numpy as np
 from distributed import Client, LocalCluster
+from rich.console import Console
 
 import mgaudit
 from mgaudit.compute.cluster import OF_LOCAL, DaskPool, on_cluster
 from mgaudit.compute.parallel import pool_of
+from mgaudit.progress_bars import ProgressBars
 from mgaudit.study import mounting
 from mgaudit.targets.fitting import loop
 
@@ -40,10 +42,27 @@ def arrays(result: mgaudit.Result) -> dict[str, Any]:
         return {name: stored[name] for name in stored.files}
 
 
-def run(folder: Path, cluster: Any = None) -> dict[str, Any]:
+class Recorder(ProgressBars):
+    """Keeps what happened to which arm, in its order, and the models that it had."""
+
+    def __init__(self) -> None:
+        super().__init__(Console(stderr=True), silent=True)
+        self.events: list[tuple[str, str, int]] = []
+
+    def training_started(self, label: str, models: int, reused: int) -> None:
+        super().training_started(label, models, reused)
+        self.events.append(("started", label, models - reused))
+
+    def model_trained(self, label: str, models: int = 1) -> None:
+        super().model_trained(label, models)
+        self.events.append(("trained", label, models))
+
+
+def run(folder: Path, cluster: Any = None, progress: Recorder | None = None) -> dict[str, Any]:
     """Returns the arrays of the study, whose models are kept in a cache of their own."""
     os.environ["MGAUDIT_CACHE"] = str(folder / "cache")
-    return arrays(mgaudit.run(**STUDY, out=folder / "runs", jobs=1, cluster=cluster))
+    place = {"jobs": 1, "cluster": cluster, "progress": progress}
+    return arrays(mgaudit.run(**STUDY, out=folder / "runs", **place))
 
 
 def same(first: dict[str, Any], second: dict[str, Any]) -> bool:
@@ -106,10 +125,11 @@ def report_on_deaths(client: Client, folder: Path, expected: dict[str, Any]) -> 
     """Runs the study on workers of which some die."""
     folder.mkdir()
     client.run(die_in_training_and_in_an_attack, str(folder))
-    equal = same(expected, run(folder / "there", client))
+    progress = Recorder()
+    equal = same(expected, run(folder / "there", client, progress))
     died = [name for name in ("training", "attack") if (folder / name).exists()]
     client.wait_for_workers(2, timeout=60)
-    return {"equal": equal, "died in": died}
+    return {"equal": equal, "died in": died, "events": progress.events}
 
 
 def main(folder: Path) -> None:
@@ -129,8 +149,10 @@ def main(folder: Path) -> None:
         ) as cluster,
         Client(cluster) as client,
     ):
-        there = run(folder / "there", client)
+        progress = Recorder()
+        there = run(folder / "there", client, progress)
         report["equal"] = same(here, there)
+        report["events"] = progress.events
         report["cache of the workers"] = unreadable.exists()
         report["deaths"] = report_on_deaths(client, folder / "deaths", here)
         report["dead"] = report_on_dead_workers(client, folder)

@@ -44,7 +44,35 @@ def test_workers_need_no_cache(report: dict[str, Any]) -> None:
 def test_workers_that_die_in_a_training_and_in_an_attack_change_no_bit(
     report: dict[str, Any],
 ) -> None:
-    assert report["deaths"] == {"equal": True, "died in": ["training", "attack"]}
+    assert report["deaths"]["equal"]
+    assert report["deaths"]["died in"] == ["training", "attack"]
+
+
+def check_counts(events: list[tuple[str, str, int]]) -> list[str]:
+    """Checks that each arm starts once, before its models, and returns the arms as they start."""
+    left: dict[str, int] = {}
+    for what, label, models in events:
+        if what == "started":
+            assert label not in left
+            left[label] = models
+        else:
+            left[label] -= models
+    assert set(left.values()) == {0}
+    return list(left)
+
+
+def test_an_arm_is_announced_when_a_worker_starts_its_first_task(report: dict[str, Any]) -> None:
+    events = report["events"]
+    arms = check_counts(events)
+    assert len(arms) == 2
+    starts = [number for number, (what, _, _) in enumerate(events) if what == "started"]
+    first_trained = next(number for number, event in enumerate(events) if event[0] == "trained")
+    assert starts[0] == 0
+    assert starts[-1] > first_trained  # as two workers begin the second arm later
+
+
+def test_the_counts_of_models_are_right_where_workers_die(report: dict[str, Any]) -> None:
+    assert len(check_counts(report["deaths"]["events"])) == 2
 
 
 def test_a_run_whose_scheduler_is_lost_ends_in_order_and_the_same_command_goes_on(
@@ -57,6 +85,38 @@ def test_a_run_whose_scheduler_is_lost_ends_in_order_and_the_same_command_goes_o
     assert sum(report["reused"].values()) > 0
     assert report["runs"] == 1
     assert report["equal"]
+
+
+@pytest.fixture(scope="module")
+def gpu_report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return report_of("gpu_script", tmp_path_factory.mktemp("gpu"))
+
+
+def test_tasks_on_a_gpu_run_on_workers_with_one_and_at_most_one_on_each(
+    gpu_report: dict[str, Any],
+) -> None:
+    tasks = gpu_report["tasks"]
+    assert tasks == {"tasks": 14, "workers": ["gpu0", "gpu1"], "at once": 2}
+
+
+def test_models_of_a_study_on_cuda_are_trained_by_workers_with_a_gpu(
+    gpu_report: dict[str, Any],
+) -> None:
+    assert gpu_report["study"] == {"arms": 2, "trained on": ["gpu0", "gpu1"]}
+
+
+def test_without_a_worker_with_a_gpu_a_study_on_cuda_is_refused_in_one_line(
+    gpu_report: dict[str, Any],
+) -> None:
+    assert gpu_report["without"].startswith("UsageError: cluster must have a worker with a GPU")
+    assert "--resources GPU=1" in gpu_report["without"]
+    assert "\n" not in gpu_report["without"]
+    assert gpu_report["directories without"] == []
+
+
+def test_a_run_whose_workers_with_a_gpu_are_lost_ends_in_order(gpu_report: dict[str, Any]) -> None:
+    words = "RuntimeError: the cluster has had no worker with a GPU for 1 s; the same command"
+    assert gpu_report["lost"].startswith(words)
 
 
 def test_a_task_whose_worker_died_is_run_again_and_one_that_always_dies_is_named(
@@ -180,7 +240,7 @@ def test_a_worker_with_other_code_is_named(changes: dict[str, Any], words: str) 
     with pytest.raises(UsageError, match=words), on_cluster(client):  # type: ignore[arg-type]
         pass
     with pytest.raises(UsageError, match="cluster must have workers like this process"):
-        cluster._run(other(**changes), *packed_apart((len, ("a later task",)))[:1])
+        cluster._run(other(**changes), "a topic", *packed_apart((len, ("a later task",)))[:1])
 
 
 def test_different_processors_are_noted_and_part_of_what_identifies_models() -> None:

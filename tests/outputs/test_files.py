@@ -12,6 +12,8 @@ import pytest
 
 from mgaudit.errors import UsageError
 from mgaudit.outputs.files import OutputsFile, read_outputs
+from mgaudit.targets.arrays import parquet_file
+from tests.cases.parquet_files import replace_frame, write, zeros
 
 
 def refused(path: Path) -> str:
@@ -191,41 +193,40 @@ def frame() -> pd.DataFrame:
 def test_parquet_columns_have_types(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.parquet"
     path.write_bytes(b"PAR1")
-    monkeypatch.setattr(pd, "read_parquet", lambda _: frame())
+    replace_frame(monkeypatch, frame())
     check_table(read_outputs(path))
     indexed = frame().astype({"label": "category", "score": "Float64"}).set_index("example")
-    monkeypatch.setattr(pd, "read_parquet", lambda _: indexed)
+    replace_frame(monkeypatch, indexed)
     outputs = read_outputs(path)
     assert outputs.kind == "parquet"
     check_table(outputs)
     for column in ("score", "label", "member"):
         missing = frame().astype({"member": object})
         missing.loc[2, column] = None
-        monkeypatch.setattr(pd, "read_parquet", lambda _, table=missing: table)
+        replace_frame(monkeypatch, missing)
         message = refused(path)
         assert f"row 3, column '{column}' must" in message
         assert "got none" in message
-    monkeypatch.setattr(pd, "read_parquet", lambda _: frame().astype({"score": str}))
+    replace_frame(monkeypatch, frame().astype({"score": str}))
     check_table(read_outputs(path))
     no_number = frame().astype({"score": str})
     no_number.loc[1, "score"] = "high"
-    monkeypatch.setattr(pd, "read_parquet", lambda _: no_number)
+    replace_frame(monkeypatch, no_number)
     assert "row 2, column 'score' must be a finite number, got 'high'" in refused(path)
     no_text = frame()
     no_text["label"] = [[1], [2], [2], [1]]
-    monkeypatch.setattr(pd, "read_parquet", lambda _: no_text)
+    replace_frame(monkeypatch, no_text)
     assert "column 'label' must be a number or a text, got [1]" in refused(path)
 
 
 def test_parquet_without_a_library_names_the_way_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def read(_: Path) -> pd.DataFrame:
+    def read(*_: object) -> pd.DataFrame:
         raise ImportError("Unable to find a usable engine")
 
-    monkeypatch.setattr(pd, "read_parquet", read)
-    path = tmp_path / "a.parquet"
-    path.write_bytes(b"PAR1")
+    monkeypatch.setattr(parquet_file, "_frame", read)
+    path = write(tmp_path / "a.parquet", 3, score=zeros(3))
     assert "needs pyarrow or fastparquet to be read" in refused(path)
 
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from mgaudit.targets.cache import cache_folder
 from mgaudit.targets.datasets import Dataset
 from mgaudit.targets.fitting.tuned_settings import TunedSettings
 from mgaudit.tuning.evaluate import Evaluated, Evaluation
-from mgaudit.tuning.search import Arena, Search, search, trainings
+from mgaudit.tuning.search import Arena, Search, _evaluated, search, trainings
 from mgaudit.tuning.trials import Trial, dp_trials, plain_trials
 from mgaudit.tuning.tune import with_searches
 
@@ -547,3 +548,19 @@ def test_what_the_scheme_states_is_not_searched(monkeypatch: pytest.MonkeyPatch)
     assert len({trial.sample_rate for trial in record.trials}) == 1
     assert len({trial.learning_rate for trial in record.trials}) == 8
     assert len({trial.max_grad_norm for trial in record.trials}) > 4
+
+
+@pytest.mark.parametrize(("device", "on_gpu"), [("cpu", False), ("cuda", True)])
+def test_trials_on_cuda_run_on_workers_with_a_gpu(
+    own_cache: Path, monkeypatch: pytest.MonkeyPatch, device: str, on_gpu: bool
+) -> None:
+    seen = []
+
+    def run(*_: object, on_gpu: bool = False) -> list[Evaluated]:
+        seen.append(on_gpu)
+        return []
+
+    monkeypatch.setattr("mgaudit.compute.parallel.run", run)
+    trial: Any = SimpleNamespace(device=device, key="0" * 64)
+    assert _evaluated([trial], jobs=2) == []
+    assert seen == [on_gpu]

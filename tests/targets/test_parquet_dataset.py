@@ -1,4 +1,4 @@
-"""Tables in Parquet files. Most tests replace the reader of pandas, which needs another package."""
+"""Tables in Parquet files. Most tests replace the reader, which needs another package."""
 
 from datetime import date
 from decimal import Decimal
@@ -8,6 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mgaudit.targets.arrays import parquet_file
+from tests.cases.parquet_files import replace_frame, zeros
+from tests.cases.parquet_files import write as write_parquet
 from tests.cases.table_files import ab, read, refusal, write
 
 
@@ -30,7 +33,7 @@ def put(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-unt
     path.write_bytes(b"PAR1")
 
     def put_frame(table: pd.DataFrame) -> Path:
-        monkeypatch.setattr(pd, "read_parquet", lambda _: table)
+        replace_frame(monkeypatch, table)
         return path
 
     return put_frame
@@ -117,11 +120,11 @@ def test_an_index_with_a_name_is_a_column_and_an_index_without_one_is_left_out(p
 
 
 def test_a_missing_library_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def read_none(_: Path) -> pd.DataFrame:
+    def read_none(*_: object) -> pd.DataFrame:
         raise ImportError("Unable to find a usable engine")
 
-    monkeypatch.setattr(pd, "read_parquet", read_none)
-    (tmp_path / "a.parquet").write_bytes(b"PAR1")
+    monkeypatch.setattr(parquet_file, "_frame", read_none)
+    write_parquet(tmp_path / "a.parquet", 3, x=zeros(3))
     message = refusal(tmp_path / "a.parquet", kind="parquet")
     assert "needs pyarrow or fastparquet" in message
     assert "mgaudit[parquet]" in message

@@ -53,7 +53,14 @@ def as_texts(cells: Cells) -> Cells:
     (array(['True', 'False'], dtype=object), array(['a', None], dtype=object))
     """
     texts = np.empty(len(cells), dtype=object)
-    texts[:] = [_text(cell) for cell in cells.tolist()]
+    without_blanks: dict[str, str | None] = {}  # so that equal texts stay one object
+    for row, cell in enumerate(cells.tolist()):
+        if type(cell) is not str:
+            texts[row] = _text(cell)
+            continue
+        if cell not in without_blanks:
+            without_blanks[cell] = _text(cell)
+        texts[row] = without_blanks[cell]
     return texts
 
 
