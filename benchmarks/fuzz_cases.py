@@ -307,6 +307,22 @@ def _argv(draw: Draw, arguments: Sequence[Any], most: int = 5) -> list[str]:
     return words
 
 
+def _with_options(words: list[str], options: list[str]) -> list[str]:
+    """Returns the words with these options, which replace those of the same name.
+
+    A command refuses most options that are given twice.
+    """
+    names = {word.partition("=")[0] for word in options}
+    kept: list[str] = []
+    is_dropped = False
+    for word in words:
+        is_value = is_dropped and not word.startswith("--")
+        is_dropped = word in names
+        if not is_value and not is_dropped:
+            kept.append(word)
+    return [*kept, *options]
+
+
 def _damaged_words(draw: Draw, words: list[str]) -> list[str]:
     """Returns the words, one in ten times with some missing, doubled or replaced."""
     if draw.random() < 0.1 and words:
@@ -337,11 +353,11 @@ def _command(material: Material, draw: Draw) -> Case:
         if command == "compare":
             words += draw.choice((["quick"], ["--scheme", "none"], ["settings.toml"], []))
             words += ["--dry-run"]
-        words += _argv(draw, arguments, draw.choice((1, 1, 2, 5)))
+        words = _with_options(words, _argv(draw, arguments, draw.choice((1, 1, 2, 5))))
     elif command == "audit-checkpoint":
         words = [command, "weights.safetensors", "--dataset", "npz:data.npz", *SMALL[:4]]
         words += ["--members", draw.choice(("0:30", "members.npy", "members.txt", _value(draw)))]
-        words += _argv(draw, AUDIT_CHECKPOINT, draw.choice((1, 3)))
+        words = _with_options(words, _argv(draw, AUDIT_CHECKPOINT, draw.choice((1, 3))))
     elif command == "score":
         words = [command, draw.choice(("outputs.npz", "scores.csv", draw.choice(TEXTS)))]
         words += _argv(draw, SCORE, 3)

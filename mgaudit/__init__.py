@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from mgaudit.api import audit_checkpoint as audit_checkpoint
     from mgaudit.api import audit_dp as audit_dp
     from mgaudit.api import compare as compare
-    from mgaudit.api import estimate as estimate
     from mgaudit.api import load as load
     from mgaudit.api import run as run
     from mgaudit.api import tune_dp as tune_dp
     from mgaudit.dp_result import DPResult as DPResult
     from mgaudit.errors import UsageError as UsageError
+    from mgaudit.estimates import estimate as estimate
     from mgaudit.failure import RunFailedError as RunFailedError
     from mgaudit.function_runs import audit as audit
     from mgaudit.paper_runs import reproduce as reproduce
@@ -41,7 +41,7 @@ _MODULES = {
     "audit_checkpoint": "mgaudit.api",
     "audit_dp": "mgaudit.api",
     "compare": "mgaudit.api",
-    "estimate": "mgaudit.api",
+    "estimate": "mgaudit.estimates",
     "load": "mgaudit.api",
     "reproduce": "mgaudit.paper_runs",
     "run": "mgaudit.api",

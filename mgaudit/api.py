@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
+from mgaudit.argument_names import TRAINED, checked_names, names_of, refuse_unknown
 from mgaudit.argument_types import (
     AttackArgument,
     ClusterArgument,
@@ -36,14 +36,12 @@ from mgaudit.run_plans import (
     arguments_of_compare,
     audited_scheme,
     edited,
-    grid_of,
     options_of_fit,
     plan_of_compare,
     plan_of_run,
     python_numbers,
     run_settings,
     searched,
-    tuning_of,
 )
 from mgaudit.running import (
     Finished,
@@ -67,14 +65,13 @@ from mgaudit.tuning_result import TuningResult
 
 if TYPE_CHECKING:
     from mgaudit.settings.tuning import Tuning
-    from mgaudit.study.estimate import PlanTime
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def _with_python_numbers(function: Callable[P, R]) -> Callable[P, R]:
-    """Returns the function with its numbers, such as those of numpy, as int and float."""
+def with_python_numbers(function: Callable[P, R]) -> Callable[P, R]:
+    """Returns a public function that gets its numbers, such as those of numpy, as int and float."""
 
     @wraps(function)
     def call(*arguments: P.args, **options: P.kwargs) -> R:
@@ -85,7 +82,8 @@ def _with_python_numbers(function: Callable[P, R]) -> Callable[P, R]:
     return call
 
 
-@_with_python_numbers
+@with_python_numbers
+@checked_names(*TRAINED)
 def run(
     *,
     dataset: DatasetArgument | None = None,
@@ -166,7 +164,8 @@ def _on_cluster(cluster: ClusterArgument | None, progress: ProgressBars) -> Iter
         yield
 
 
-@_with_python_numbers
+@with_python_numbers
+@checked_names(*TRAINED)
 def tune_dp(
     *,
     dataset: DatasetArgument | None = None,
@@ -228,7 +227,7 @@ def _trials(trials: int) -> Tuning:
         raise error.inside("trials") from error
 
 
-@_with_python_numbers
+@with_python_numbers
 def compare(
     study: StudyArgument | None = None,
     x: Any = None,
@@ -281,54 +280,22 @@ def compare(
 
 def _compare(values: dict[str, Any]) -> Result:
     """Returns the result of `compare` with these arguments, by name."""
+    is_of_functions = values["x"] is not None or values["y"] is not None
+    if not is_of_functions:  # which take other arguments
+        refuse_unknown(values["training"], [*names_of(compare), *TRAINED], "compare")
     arguments, workers = arguments_of_compare(values), checked_jobs(values["jobs"])
     progress = values["progress"] or on_stderr(values["quiet"])
     out = Path(values["out"])
     with _on_cluster(values["cluster"], progress):
-        if values["x"] is not None or values["y"] is not None:
+        if is_of_functions:
             own = arguments | {"jobs": workers}
             return compare_fits(values["study"], values["x"], values["y"], own, out, progress)
         plan = plan_of_compare(values["study"], arguments, workers, progress)
         return _result(run_comparison_plan(plan, workers, out, progress))
 
 
-@_with_python_numbers
-def estimate(
-    study: StudyArgument | None = None,
-    *,
-    allow_code: bool = False,
-    jobs: int | None = None,
-    quiet: bool = False,
-    progress: ProgressBars | None = None,
-    **arguments: Any,
-) -> PlanTime:
-    """Estimates how long `compare` would take with these arguments; nothing is kept."""
-    from mgaudit.compute.parallel import default_jobs
-    from mgaudit.study.comparison import plan_comparison
-    from mgaudit.study.estimate import estimated
-    from mgaudit.study.needs import check_needs, needs_of
-
-    workers, progress = checked_jobs(jobs), progress or on_stderr(quiet)
-    progress.stage("loading data and settings")
-    tuning = tuning_of(arguments.pop("tune_dp", None), arguments.pop("tune", None))
-    grid = grid_of(study, arguments, tuning is not None, allow_code)
-    if tuning is not None and grid.examples is None:
-        grid = grid.model_copy(update={"held_out": True})
-    plan = plan_comparison(grid, progress)
-    jobs = workers or default_jobs(plan.device)
-    studies = [(cell.design, cell.arms) for cell in plan.cells]
-    check_needs(studies, jobs, None)
-    time = estimated(plan.cells, jobs, progress)
-    needs = needs_of(studies, jobs)
-    time = replace(time, memory=needs.memory, disk=needs.cache + needs.results)
-    if tuning is None:
-        return time
-    from mgaudit.tuning.tune import search_trainings
-
-    return replace(time, search_models=search_trainings(plan.cells, tuning))
-
-
-@_with_python_numbers
+@with_python_numbers
+@checked_names(*TRAINED)
 def audit_dp(
     *,
     dataset: DatasetArgument | None = None,
@@ -436,7 +403,8 @@ def _check_adversary(adversary: object, changes: dict[str, Any]) -> None:
                 raise UsageError(name, rule, str(changes[name]), "leave it out")
 
 
-@_with_python_numbers
+@with_python_numbers
+@checked_names(*TRAINED)
 def audit_checkpoint(
     checkpoint: Any,
     *,
@@ -524,6 +492,7 @@ def _audit_checkpoint(
     return _result(run_checkpoint_plan(plan, workers, out, progress))
 
 
+@checked_names()
 def load(run: RunArgument = "latest", runs: str | Path = RUNS) -> Result:
     """Returns the result of an earlier run.
 
@@ -533,7 +502,8 @@ def load(run: RunArgument = "latest", runs: str | Path = RUNS) -> Result:
     return Result.read(find_run(str(run), Path(runs)))
 
 
-@_with_python_numbers
+@with_python_numbers
+@checked_names()
 def attack(
     run: RunArgument | Result,
     *,

@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from mgaudit.attacks.metrics import METRICS
 from mgaudit.errors import UsageError, did_you_mean
@@ -27,6 +28,7 @@ FORM = re.compile(
 )
 RULE = "must be METRIC>NUMBER, with >, >=, < or <="
 WAY_OUT = 'write it as in "auc>0.55", "tpr@0.01>5%" or "lira:auc>0.55"'
+FAIL_IF, FAIL_UNLESS = "--fail-if", "--fail-unless"  # options of the command line
 EPSILON, ACCURACIES = "epsilon", ("accuracy", "train_accuracy")
 SYNONYMS = {"epsilon_lower_bound": EPSILON}
 # The least and the largest value of each metric that a condition may name.
@@ -52,6 +54,11 @@ class Condition:
     limit: float
     in_percent: bool = False
     must_hold: bool = False
+
+    @property
+    def option(self) -> str:
+        """The option of the command line that such a condition is given with."""
+        return FAIL_UNLESS if self.must_hold else FAIL_IF
 
     def is_met(self, estimate: Estimate) -> bool:
         """Returns whether the interval lies beyond the limit.
@@ -175,6 +182,36 @@ def _checked_limit(limit: str, metric: str, operator: str, text: str) -> float:
     return value
 
 
+def conditions_record(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """Returns what the conditions say of a result as plain values for `conditions.json`.
+
+    `passed` states whether no condition fails. Each outcome has `value`, `low` and `high`, the
+    number and the interval that decided; all three are None where the number is not known, and the
+    lower bound for epsilon.
+    """
+    is_failed = any(outcome.is_failure for outcome in outcomes)
+    return {"passed": not is_failed, "outcomes": [_values(outcome) for outcome in outcomes]}
+
+
+def _values(outcome: Outcome) -> dict[str, Any]:
+    condition, estimate = outcome.condition, outcome.estimate
+    names = {"study": outcome.study, "arm": outcome.arm, "attack": outcome.attack}
+    numbers: dict[str, float | None] = dict.fromkeys(("value", "low", "high"))
+    if estimate is not None:
+        numbers = {"value": estimate.value, "low": estimate.low, "high": estimate.high}
+    return {
+        "option": condition.option,
+        "condition": condition.text,
+        "failed": outcome.is_failure,
+        "met": None if estimate is None else condition.is_met(estimate),
+        **names,
+        "metric": condition.metric,
+        "limit": condition.limit,
+        **numbers,
+        "text": str(outcome),
+    }
+
+
 def failures(result: Result, conditions: Sequence[Condition]) -> list[Outcome]:
     """Returns each arm and attack that fails a condition, or for which it cannot be checked."""
     return [outcome for outcome in check(result, conditions) if outcome.is_failure]
@@ -235,7 +272,7 @@ def _chosen(
     study: StudyResult, condition: Condition
 ) -> Iterator[tuple[AuditResult | LostArm, AttackResult | None]]:
     """Yields the arms and attacks of the condition; None for accuracies and for lost arms."""
-    for arm_name, attack_name in _scopes(condition.scope):
+    for arm_name, attack_name in scopes(condition.scope):
         for arm in _arms(study, arm_name):
             if isinstance(arm, LostArm):
                 if any(_attacks(other, attack_name) for other in study.arms):
@@ -248,8 +285,12 @@ def _chosen(
                 yield arm, attack
 
 
-def _scopes(scope: str | None) -> list[tuple[str | None, str | None]]:
-    """Returns the pairs of arm and attack that a scope may mean; None is the default of either."""
+def scopes(scope: str | None) -> list[tuple[str | None, str | None]]:
+    """Returns the pairs of arm and attack that a scope may mean; None is the default of either.
+
+    >>> scopes("none/lira")
+    [('none/lira', None), (None, 'none/lira'), ('none', 'lira')]
+    """
     if scope is None:
         return [(None, None)]
     parts = scope.split("/")

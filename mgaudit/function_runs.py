@@ -5,13 +5,15 @@ import json
 import shlex
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack, overload
 
+from mgaudit.argument_names import checked_names
 from mgaudit.dp_result import DPResult
 from mgaudit.errors import UsageError, did_you_mean
 from mgaudit.one_fit_runs import CHECKING, OneRunOptions, audit_one_fit, is_one_run
+from mgaudit.planned_conditions import check_arms
 from mgaudit.progress_bars import ProgressBars, on_stderr
 from mgaudit.result import Result
 from mgaudit.running import Finished, announce, as_list, recorded, written
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from mgaudit.functions.api import FunctionArguments, FunctionPlan
     from mgaudit.functions.audit import AuditedFunctions
     from mgaudit.outputs.study import OutputsPlan
+    from mgaudit.settings.choices import Choice
+    from mgaudit.study.estimate import PlanTime
 
 # The options of `mgaudit run` that an audit of a training function takes.
 OF_FUNCTIONS = ("dataset", "examples", "duplicates", "models", "seed", "attacks")
@@ -98,6 +102,7 @@ def audit(
 ) -> DPResult: ...
 
 
+@checked_names(*OneRunOptions.__annotations__)
 def audit(
     fit: Any,
     x: Any,
@@ -184,9 +189,40 @@ def run_fit(
 ) -> Result:
     """Runs `mgaudit run --fit`: the training function on a dataset of mgaudit.
 
-    `options` are those of `run`, by name; None is one that was not given. Inputs are as the reader
-    of the dataset returns them, without standardisation. Raises UsageError for options that need a
-    network of mgaudit.
+    `options` are those of `run`, by name; None is one that was not given. Raises UsageError for
+    options that need a network of mgaudit.
+    """
+    planned = _plan_of_fit(fit, options, jobs, progress)
+    finished = run_functions(
+        planned.plan, planned.attacks, out, progress, planned.data_name, planned.values
+    )
+    return _result(finished)
+
+
+def estimate_fit(
+    fit: Any, options: Mapping[str, Any], jobs: int | None, progress: ProgressBars
+) -> "PlanTime":
+    """Returns the plan of `run_fit` with its time as far as it is known; nothing is trained."""
+    planned = _plan_of_fit(fit, options, jobs, progress)
+    return _time(planned.plan, planned.attacks, planned.data_name, progress)
+
+
+@dataclass(frozen=True)
+class _PlannedFit:
+    """A training function on a dataset of mgaudit; `values` are further settings for a result."""
+
+    plan: "FunctionPlan"
+    attacks: list[Any] | None
+    data_name: str
+    values: dict[str, Any]
+
+
+def _plan_of_fit(
+    fit: Any, options: Mapping[str, Any], jobs: int | None, progress: ProgressBars
+) -> _PlannedFit:
+    """Returns the plan of a training function with the options of `run`.
+
+    Inputs are as the reader of the dataset returns them, without standardisation.
     """
     from mgaudit.functions.api import FunctionArguments, plan_functions
     from mgaudit.settings.arguments import DATASET, SEED
@@ -216,9 +252,17 @@ def run_fit(
     values = {"dataset": choice.text, "examples": options.get("examples")}
     if isinstance(fit, str):
         values["fit"] = fit
-    attacks = options.get("attacks")
-    finished = run_functions(plan, attacks, out, progress, choice.text, values)
-    return _result(finished)
+    return _PlannedFit(plan, options.get("attacks"), choice.text, values)
+
+
+def _time(
+    plan: "FunctionPlan", attacks: list[Any] | None, data_name: str, progress: ProgressBars
+) -> "PlanTime":
+    from mgaudit.functions.estimate import functions_time
+
+    choices = _checked_attacks(plan, attacks)
+    name = f"{_model_name(plan)} on {data_name or _size_text(plan)}, seed {plan.settings.seed}"
+    return functions_time(plan, name, [choice.text for choice in choices], progress)
 
 
 def compare_fits(
@@ -237,18 +281,50 @@ def compare_fits(
     if not isinstance(fits, Mapping):
         rule = "must be a dict of training functions by name where x and y are given"
         raise UsageError("study", rule, type(fits).__name__)
-    values = {name: value for name, value in arguments.items() if value is not None}
-    if "attack" in values:
-        values["attacks"] = values.pop("attack")
-    known = ("models", "seed", "jobs", *COMPARED)
-    for name in values:
-        if name not in known:
-            rule = "is not an argument of a comparison of training functions"
-            raise UsageError(name, rule, None, did_you_mean(name, known))
+    values = _known_arguments(arguments, "a comparison", ("models", "seed", "jobs", *COMPARED))
     if "models" in values:
         checked_argument(MODELS, values["models"])  # a comparison is not an audit of one training
     result: Result = audit(fits, x, y, out=out, progress=progress, **values)
     return result
+
+
+def estimate_functions(
+    fits: Any,
+    x: Any,
+    y: Any,
+    arguments: Mapping[str, Any],
+    jobs: int | None,
+    progress: ProgressBars,
+) -> "PlanTime":
+    """Returns the plan of an audit of training functions, with its time as far as it is known.
+
+    `fits` is what `audit` or `compare` takes, and `arguments` are theirs, by name. Nothing is
+    trained.
+    """
+    from mgaudit.functions.api import FunctionArguments, plan_functions
+
+    values = _known_arguments(arguments, "an estimate", ("models", "seed", "name", *COMPARED))
+    attacks, name = as_list(values.pop("attacks", None)), values.pop("name", None)
+    progress.stage(CHECKING)
+    plan = plan_functions(fits, FunctionArguments(x, y, jobs=jobs, **values), name)
+    return _time(plan, attacks, "", progress)
+
+
+def _known_arguments(
+    arguments: Mapping[str, Any], what: str, known: Sequence[str]
+) -> dict[str, Any]:
+    """Returns the given arguments, with `attack` under the name `attacks`.
+
+    Raises UsageError for one that is not `known`; `what` takes the arguments, in words.
+    """
+    values = {name: value for name, value in arguments.items() if value is not None}
+    if "attack" in values:
+        values["attacks"] = values.pop("attack")
+    for name in values:
+        if name not in known:
+            rule = f"is not an argument of {what} of training functions"
+            raise UsageError(name, rule, None, did_you_mean(name, known))
+    return values
 
 
 def run_functions(
@@ -264,14 +340,11 @@ def run_functions(
     `data_name` is the text of the dataset, or "" for data of the caller, and `values` are further
     settings for the result.
     """
-    from mgaudit.outputs.possible_attacks import checked_attacks
     from mgaudit.outputs.study import run_outputs, with_seconds_before
     from mgaudit.reports.results import Result as ResultRecord
-    from mgaudit.study.attack_trial import check_attacks
 
     started = time.perf_counter()
-    choices = checked_attacks(attacks, plan.settings.models)
-    check_attacks(choices, plan.output_shapes)
+    choices = _checked_attacks(plan, attacks)
     settings: dict[str, Any] = {
         "fits": plan.names,
         "attacks": [choice.text for choice in choices],
@@ -301,6 +374,18 @@ def run_functions(
         return written(record, [arrays], folder, progress)
 
 
+def _checked_attacks(plan: "FunctionPlan", attacks: list[Any] | None) -> "tuple[Choice, ...]":
+    """Returns the attacks. Raises UsageError for what does not fit, before anything is trained."""
+    from mgaudit.functions.audit import PLAIN_NAMES
+    from mgaudit.outputs.possible_attacks import checked_attacks
+    from mgaudit.study.attack_trial import check_attacks
+
+    choices = checked_attacks(attacks, plan.settings.models)
+    check_arms([(name, name in PLAIN_NAMES) for name in plan.names], choices)
+    check_attacks(choices, plan.output_shapes)
+    return choices
+
+
 def _outputs_plan(
     plan: "FunctionPlan",
     audited: "AuditedFunctions",
@@ -311,14 +396,13 @@ def _outputs_plan(
     """Returns the plan of the attacks on the outputs of the trained models."""
     from mgaudit.outputs.study import OutputsSettings, plan_outputs
 
-    names = plan.names
     outputs_settings = OutputsSettings(
         attacks=attacks,
         targets=None,
         seed=plan.settings.seed,
         models_from="function",
-        model_name=names[0] if len(names) == 1 else f"{len(names)} training functions",
-        data_name=data_name or f"{len(plan.data.labels)} examples",
+        model_name=_model_name(plan),
+        data_name=data_name or _size_text(plan),
         data_sha256=plan.data.sha256,
         own_coins=True,
         values=settings,
@@ -327,6 +411,15 @@ def _outputs_plan(
         models_reused=audited.models_reused,
     )
     return plan_outputs(audited.arms, audited.membership, outputs_settings)
+
+
+def _model_name(plan: "FunctionPlan") -> str:
+    names = plan.names
+    return names[0] if len(names) == 1 else f"{len(names)} training functions"
+
+
+def _size_text(plan: "FunctionPlan") -> str:
+    return f"{len(plan.data.labels)} examples"
 
 
 def _sha256(plan: "FunctionPlan", settings: Mapping[str, Any], choices: Sequence[Any]) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from mgaudit.dp_result import DPResult
-from mgaudit.errors import UsageError, did_you_mean
+from mgaudit.errors import UsageError
 from mgaudit.progress_bars import ProgressBars
 from mgaudit.reports.formats.render import DEFAULT_FORMATS
 from mgaudit.running import WRITING, announce, recorded
@@ -47,10 +47,6 @@ def is_one_run(models: Any, values: Mapping[str, Any], attacks: Any) -> bool:
     `values` are the arguments of `audit` that belong to such an audit, by name; None is one that
     was not given. Raises UsageError where arguments do not fit one another.
     """
-    known = OneRunOptions.__annotations__
-    for name in values:
-        if name != "canaries" and name not in known:
-            raise UsageError(name, "is not an argument", None, did_you_mean(name, known))
     of_one_run = [name for name, value in values.items() if value is not None]
     is_one = models == 1 and not isinstance(models, bool)
     if is_one and values["canaries"] is None:

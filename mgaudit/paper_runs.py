@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mgaudit.argument_names import checked_names
 from mgaudit.errors import UsageError
 from mgaudit.progress_bars import on_stderr
 from mgaudit.reports.formats.render import PAPER_FORMATS, chosen_formats
@@ -35,6 +36,7 @@ class PaperRun:
         return any(figure.failed for figure in self.record.figures)
 
 
+@checked_names()
 def reproduce(
     papers: str | Sequence[str] = (),
     *,

@@ -5,6 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mgaudit.argument_names import checked_names
 from mgaudit.errors import UsageError, did_you_mean
 from mgaudit.panels import Panels
 from mgaudit.progress_bars import on_stderr
@@ -78,6 +79,7 @@ class Result:
                 rows += [(number, arm.key, *values) for values in _numbers(arm)]
         return pd.DataFrame(rows, columns=COLUMNS)
 
+    @checked_names()
     def failures(self, *conditions: str, unless: Sequence[str] = ()) -> "list[Outcome]":
         """Returns what meets one of the conditions, such as "auc>0.55", as with `--fail-if`.
 
@@ -134,6 +136,7 @@ class Result:
         write_atomically(path, content)
         return path
 
+    @checked_names()
     def attack(
         self,
         *attacks: "str | Attack",

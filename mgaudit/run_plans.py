@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from mgaudit.argument_types import SchemeArgument, SettingsArgument, StudyArgument
 from mgaudit.errors import UsageError, did_you_mean
+from mgaudit.planned_conditions import check_settings
 from mgaudit.progress_bars import ProgressBars
 from mgaudit.running import as_list, checked_jobs
 from mgaudit.settings.arguments import AUDIT_CHECKPOINT, AUDIT_DP, COMPARE, KAPPA, RUN
@@ -55,9 +56,20 @@ def options_of_fit(values: dict[str, Any]) -> tuple[dict[str, Any], int | None, 
 
 def plan_of_run(values: dict[str, Any], progress: ProgressBars) -> tuple[Plan, int | None]:
     """Returns the plan of a run, after its searches, and the number of worker processes."""
-    from mgaudit.storage.ensembles import check_cache_folder
     from mgaudit.study.early_workers import early_workers
     from mgaudit.study.plan import plan_study
+
+    settings, tuning, workers = settings_of_run(values, progress)
+    if tuning is not None:
+        settings = searched(settings, tuning, workers, progress)
+    return plan_study(settings, progress, early_workers(workers)), workers
+
+
+def settings_of_run(
+    values: dict[str, Any], progress: ProgressBars
+) -> tuple[StudySettings, Tuning | None, int | None]:
+    """Returns the settings of a run, the search before it, and the number of worker processes."""
+    from mgaudit.storage.ensembles import check_cache_folder
 
     audited = audited_scheme(values["kappa"], values["scheme"])
     tuning = tuning_of(values["tune_dp"], values["tune"])
@@ -71,10 +83,9 @@ def plan_of_run(values: dict[str, Any], progress: ProgressBars) -> tuple[Plan, i
         _arms_of_run(values),
         tuning is not None,
     )
+    check_settings(changed)
     check_cache_folder()
-    if tuning is not None:
-        changed = searched(changed, tuning, workers, progress)
-    return plan_study(changed, progress, early_workers(workers)), workers
+    return changed, tuning, workers
 
 
 def _changes_of_run(values: dict[str, Any]) -> dict[str, Any]:
@@ -156,6 +167,7 @@ def grid_of(
     name_code(arguments)
     with code_from("the study file", study, allow_code):
         grid = edited_grid(values, changes, new_training, searched)
+    check_settings(grid)
     check_cache_folder()
     return grid
 

@@ -12,6 +12,7 @@ from mgaudit.errors import UsageError
 from mgaudit.failure import RunFailedError, temporary_log
 from mgaudit.interrupts import KEPT, NOTHING_KEPT, described_interruption, say_what_is_kept
 from mgaudit.limits import JOBS as JOBS_LIMIT
+from mgaudit.planned_conditions import check_arms, check_settings
 from mgaudit.progress_bars import ProgressBars
 from mgaudit.reports.arrays import Arrays
 from mgaudit.reports.dp_audit import DPAuditResult
@@ -165,9 +166,11 @@ def run_checkpoint_plan(
     The directory keeps the members and the non-members, and the weights unless they are in a file.
     """
     from mgaudit.checkpoint.audit import run_checkpoint_audit
+    from mgaudit.checkpoint.plan import KEY
     from mgaudit.compute.parallel import default_jobs
     from mgaudit.study.needs import check_needs
 
+    check_arms([(KEY, False)], plan.settings.attacks)
     workers = jobs or default_jobs(plan.design.device)
     check_needs([(plan.design, [plan.arm])], workers, out)
     folder = RunFolder.create(out, plan.slug, plan.sha256)
@@ -216,6 +219,7 @@ def attack_again(
     if queries is not None:
         changes["queries"] = queries
     plan = plan_result_again(record, changes)
+    check_settings(plan.settings)
     workers = checked_jobs(jobs)
     if isinstance(plan, Plan):
         return run_study_plan(plan, workers, out, progress)

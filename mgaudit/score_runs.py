@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mgaudit.argument_names import checked_names
 from mgaudit.errors import UsageError
 from mgaudit.interrupts import NOTHING_KEPT
+from mgaudit.planned_conditions import check_arms
 from mgaudit.progress_bars import ProgressBars, on_stderr
 from mgaudit.reports.files import OUTPUTS_FILE
 from mgaudit.result import Result
@@ -44,6 +46,7 @@ class _Source:
     note: str
 
 
+@checked_names()
 def score(
     source: "str | Path | Observations | None" = None,
     *,
@@ -140,6 +143,7 @@ def run_outputs_plan(
     from mgaudit.reports.results import Result as ResultRecord
 
     settings = plan.settings
+    check_arms([(arm.key, arm.is_plain) for arm in plan.arms], plan.attacks)
     folder = RunFolder.create(out, path_word("score", settings.model_name), _sha256(plan))
     with recorded(folder, progress, NOTHING_KEPT):
         command = _command(plan, keep_as)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from inspect import signature
 from typing import Any
 
 from mgaudit.api import compare, run
+from mgaudit.argument_names import values_of
 from mgaudit.argument_types import StudyArgument
 from mgaudit.errors import UsageError
 from mgaudit.progress_bars import on_stderr
@@ -26,7 +25,7 @@ def run_shard(shard: str, **arguments: Any) -> ShardResult:
     Raises:
         UsageError: An argument is wrong, or data cannot be read.
     """
-    values = _values_of(run, arguments)
+    values = values_of(run, arguments)
     number = checked_shard(shard, values["cluster"], values["fit"])
     progress = values["progress"] or on_stderr(values["quiet"])
     with progress:
@@ -36,20 +35,13 @@ def run_shard(shard: str, **arguments: Any) -> ShardResult:
 
 def compare_shard(shard: str, study: StudyArgument | None = None, **arguments: Any) -> ShardResult:
     """Trains one share of the models of `compare`; see `run_shard`."""
-    values = _values_of(compare, {"study": study, **arguments})
+    values = values_of(compare, {"study": study, **arguments})
     number = checked_shard(shard, values["cluster"], values["x"])
     progress = values["progress"] or on_stderr(values["quiet"])
     workers = checked_jobs(values["jobs"])
     with progress:
         plan = plan_of_compare(study, arguments_of_compare(values), workers, progress)
         return train_shard(plan.cells, number, workers, progress)
-
-
-def _values_of(function: Callable[..., Any], arguments: dict[str, Any]) -> dict[str, Any]:
-    """Returns all arguments of a function by name, those that are not given with their defaults."""
-    bound = signature(function).bind(**arguments)
-    bound.apply_defaults()
-    return dict(bound.arguments)
 
 
 def checked_shard(shard: str, cluster: object, function: object) -> Shard:

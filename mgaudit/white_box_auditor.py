@@ -3,6 +3,7 @@
 import time
 from typing import TYPE_CHECKING, Any
 
+from mgaudit.argument_names import checked_class
 from mgaudit.errors import UsageError
 from mgaudit.settings import arguments
 from mgaudit.settings.number_check import checked_number
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from mgaudit.dp_result import DPResult
 
 
+@checked_class
 class WhiteBoxAuditor:
     """Audits DP-SGD while your own training loop with Opacus runs.
 

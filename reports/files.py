@@ -4,6 +4,7 @@ RESULT_FILE = "result.json"
 ARRAYS_FILE = "arrays.npz"
 DP_AUDIT_FILE = "dp-audit.json"
 REPRODUCTION_FILE = "reproduction.json"
+CONDITIONS_FILE = "conditions.json"
 CHECKSUMS_FILE = "checksums.sha256"
 
 OUTPUTS_FILE = "outputs.npz"

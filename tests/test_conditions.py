@@ -1,14 +1,16 @@
 """Conditions such as "auc>0.55": which texts are conditions, and which results meet them."""
 
+import json
 import re
 from typing import Any
 
 import pytest
 
-from mgaudit.conditions import Condition, check, failures, parse_condition
+from mgaudit.conditions import Condition, check, conditions_record, failures, parse_condition
 from mgaudit.errors import UsageError
 from mgaudit.reports.record import ChoiceRecord, Estimate
 from mgaudit.reports.results import LostArm, Result
+from tests.docs.pages import DOCS, blocks
 from tests.fake_study import arm, result, study
 
 MASK, DP = "gaussian-mask:kappa=0.3", "dp-sgd:epsilon=8"
@@ -205,3 +207,29 @@ def test_what_passes_is_told_as_well() -> None:
         f"auc>0.6 is met by {MASK}, lira: auc 0.7 [0.6877, 0.7123]",
         f"auc>0.6 is not met by {DP}, lira: auc 0.501 [0.4887, 0.5133]",
     ]
+
+
+def test_the_record_of_conditions_has_the_numbers_that_decided() -> None:
+    """The AUC of LiRA is 0.70 ± 0.0123 with the mask, and ε at least 0.32."""
+    conditions = [parse_condition("auc<0.705", must_hold=True), parse_condition("epsilon>0.1")]
+    record = conditions_record(check(result(study()), conditions))
+    assert record["passed"] is False
+    undecided, _, epsilon, _ = record["outcomes"]
+    assert (undecided["option"], undecided["arm"]) == ("--fail-unless", MASK)
+    assert (undecided["met"], undecided["failed"]) == (False, True)
+    numbers = [undecided[name] for name in ("value", "low", "high")]
+    assert numbers == pytest.approx([0.7, 0.6877, 0.7123])
+    assert epsilon["low"] == epsilon["high"] == epsilon["value"] > 0.1
+    assert (epsilon["met"], epsilon["failed"]) == (True, True)
+
+    passed = conditions_record(check(result(study()), [parse_condition("auc>0.8")]))
+    assert passed["passed"] is True
+    assert [outcome["failed"] for outcome in passed["outcomes"]] == [False, False]
+
+
+def test_the_page_shows_the_record_of_conditions() -> None:
+    page = blocks(DOCS / "howto" / "ci.md")
+    (shown,) = [json.loads(block.text) for block in page if block.language == "json"]
+    record = conditions_record(check(result(study()), [parse_condition("auc>0.55")]))
+    assert list(shown) == list(record)
+    assert list(shown["outcomes"][0]) == list(record["outcomes"][0])

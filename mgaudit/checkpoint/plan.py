@@ -41,6 +41,7 @@ from mgaudit.targets.querying.checkpoint import (
 from mgaudit.targets.querying.ensemble import Ensemble
 from mgaudit.targets.seeds import numpy_generator
 
+KEY = "checkpoint"  # of the arm
 IN_MEMORY = "checkpoint"  # the name of a checkpoint that was not given as a file
 STANDARDISED = (
     "The checkpoint was queried with inputs that mgaudit standardised with the statistics of all "
@@ -259,7 +260,7 @@ def _with_attacks(plan: CheckpointPlan) -> CheckpointPlan:
 
 
 def _arm(plan: CheckpointPlan) -> dict[str, Any]:
-    return {"key": "checkpoint", "label": plan.target.name, "is_plain": False}
+    return {"key": KEY, "label": plan.target.name, "is_plain": False}
 
 
 def _stand_in(plan: CheckpointPlan) -> ModelOutputs:

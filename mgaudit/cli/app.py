@@ -16,6 +16,7 @@ from mgaudit.cli.data import data
 from mgaudit.cli.ending import Commands
 from mgaudit.cli.list import list_
 from mgaudit.cli.own_output import end_output
+from mgaudit.cli.repeated_options import Command
 from mgaudit.cli.report import report
 from mgaudit.cli.reproduce import reproduce
 from mgaudit.cli.run import run
@@ -33,13 +34,13 @@ app = typer.Typer(
 )
 app.command(cls=WithBareOptions)(run)
 app.command(cls=WithBareOptions)(compare)
-app.command()(score)
-app.command()(attack)
-app.command()(reproduce)
-app.command(name="audit-checkpoint")(audit_checkpoint)
-app.command(name="audit-dp")(audit_dp)
-app.command()(report)
-app.command(name="list")(list_)
+app.command(cls=Command)(score)
+app.command(cls=Command)(attack)
+app.command(cls=Command)(reproduce)
+app.command(cls=Command, name="audit-checkpoint")(audit_checkpoint)
+app.command(cls=Command, name="audit-dp")(audit_dp)
+app.command(cls=Command)(report)
+app.command(cls=Command, name="list")(list_)
 app.add_typer(data, name="data")
 app.add_typer(runs, name="runs")
 app.add_typer(cache, name="cache")

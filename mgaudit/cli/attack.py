@@ -7,7 +7,7 @@ from mgaudit.cli.ending import reported
 from mgaudit.cli.fail_if import (
     FailIfOption,
     FailUnlessOption,
-    checked_conditions,
+    conditions_on,
     fail_if_met,
 )
 from mgaudit.cli.options import (
@@ -40,8 +40,8 @@ def attack(
 
     The result is written to a new run directory beside that of the run.
     """
-    with reported(), own_output(quiet) as own:
-        conditions = checked_conditions(fail_if, fail_unless)
+    both = fail_if, fail_unless
+    with reported(), own_output(quiet) as own, conditions_on(*both) as conditions:
         options.setdefault("attack", [])
         result = mgaudit.attack(run, **options, runs=runs, jobs=jobs, quiet=quiet)
         own.folder = result.path

@@ -10,7 +10,7 @@ from mgaudit.cli.ending import reported
 from mgaudit.cli.fail_if import (
     FailIfOption,
     FailUnlessOption,
-    checked_conditions,
+    conditions_on,
     fail_if_met,
 )
 from mgaudit.cli.options import JsonOption, NewFolderOption, QuietOption, with_options
@@ -36,8 +36,8 @@ def audit_checkpoint(
 
     - `mgaudit audit-checkpoint model.safetensors --members 0:600 --target cnn`
     """
-    with reported(), own_output(quiet) as own:
-        conditions = checked_conditions(fail_if, fail_unless)
+    both = fail_if, fail_unless
+    with reported(), own_output(quiet) as own, conditions_on(*both) as conditions:
         if "members" not in options:
             raise UsageError("members", "must be given", None, "such as --members members.npy")
         result = mgaudit.audit_checkpoint(checkpoint, **options, out=out_folder, quiet=quiet)

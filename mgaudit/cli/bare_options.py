@@ -4,8 +4,7 @@ import re
 from itertools import zip_longest
 from typing import Any
 
-from typer.core import TyperCommand
-
+from mgaudit.cli.repeated_options import Command
 from mgaudit.settings.arguments import COMPARE, RUN
 
 # The value of each such option where it is given without one.
@@ -13,7 +12,7 @@ BARE = {f"--{argument.name.replace('_', '-')}": argument.bare for argument in (*
 NUMBER = re.compile(r"[-+]?[0-9.]+")
 
 
-class WithBareOptions(TyperCommand):
+class WithBareOptions(Command):
     """A command that puts in the values of options that are given without one."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:

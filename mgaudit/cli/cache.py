@@ -15,6 +15,7 @@ from rich.text import Text
 from mgaudit.cli.console import confirmed, err, out
 from mgaudit.cli.ending import FAILED, WRONG_USAGE, user_errors
 from mgaudit.cli.options import JsonOption, QuietOption
+from mgaudit.cli.repeated_options import Command, Group
 from mgaudit.errors import UsageError
 from mgaudit.targets.free_memory import size_text
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 AGE = re.compile(r"(\d{1,6})([hdw])")
 SECONDS = {"h": 3600, "d": 86400, "w": 7 * 86400}
 
-cache = typer.Typer(help="Show, verify and clean the cache of trained models and data.")
+cache = typer.Typer(cls=Group, help="Show, verify and clean the cache of trained models and data.")
 
 
 @cache.callback(invoke_without_command=True)
@@ -55,7 +56,7 @@ def cache_show(context: typer.Context, as_json: JsonOption = False) -> None:
         _print(f"{entries} that mgaudit did not write")
 
 
-@cache.command()
+@cache.command(cls=Command)
 def verify(as_json: JsonOption = False, quiet: QuietOption = False) -> None:
     """Read every stored file and name the damaged ones; exit code 1 if there are any."""
     with user_errors():
@@ -79,7 +80,7 @@ def verify(as_json: JsonOption = False, quiet: QuietOption = False) -> None:
         raise typer.Exit(FAILED)
 
 
-@cache.command()
+@cache.command(cls=Command)
 def prune(
     older_than: Annotated[
         str | None,
@@ -110,7 +111,7 @@ def prune(
         _remove(content, removals, dry_run, quiet)
 
 
-@cache.command()
+@cache.command(cls=Command)
 def clear(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     quiet: QuietOption = False,

@@ -1,7 +1,5 @@
 """`mgaudit compare`: many arms on several targets, datasets and seeds."""
 
-import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,12 +10,13 @@ from mgaudit.cli.ending import reported
 from mgaudit.cli.fail_if import (
     FailIfOption,
     FailUnlessOption,
-    checked_conditions,
+    conditions_on,
     fail_if_met,
     refuse_with_shard,
 )
 from mgaudit.cli.names import of_studies
 from mgaudit.cli.options import (
+    DryRunOption,
     JsonOption,
     NewFolderOption,
     QuietOption,
@@ -26,7 +25,7 @@ from mgaudit.cli.options import (
 )
 from mgaudit.cli.own_output import own_output
 from mgaudit.cli.shards import print_shard
-from mgaudit.settings.arguments import COMPARE, OUTPUT, RUNS
+from mgaudit.settings.arguments import COMPARE, RUNS
 
 StudyArgument = Annotated[
     Path | None,
@@ -34,14 +33,6 @@ StudyArgument = Annotated[
         help="A study file, the name of a study, or the settings.toml of an earlier run.",
         metavar="STUDY",
         autocompletion=of_studies,
-    ),
-]
-DryRunOption = Annotated[
-    bool,
-    typer.Option(
-        "--dry-run",
-        help="Print what would be trained and how long it takes, and train nothing.",
-        rich_help_panel=OUTPUT,
     ),
 ]
 
@@ -70,9 +61,11 @@ def compare(
     with reported():
         refuse_with_shard(shard, fail_if=fail_if, fail_unless=fail_unless, dry_run=dry_run)
     if dry_run:
-        with reported():
-            checked_conditions(fail_if, fail_unless)
-        _print_estimate(study, options, as_json, quiet)
+        with reported(), own_output(quiet), conditions_on(fail_if, fail_unless):
+            estimate = mgaudit.estimate(study, **options, quiet=quiet)
+        from mgaudit.cli.estimate import print_estimate
+
+        print_estimate(estimate, as_json, quiet)
         return
     if shard is not None:
         with reported("the training"), own_output(quiet):
@@ -81,24 +74,11 @@ def compare(
             trained = compare_shard(shard, study, **options, quiet=quiet)
         print_shard(trained, as_json, quiet)
         return
-    with reported(), own_output(quiet) as own:
-        conditions = checked_conditions(fail_if, fail_unless)
+    both = fail_if, fail_unless
+    with reported(), own_output(quiet) as own, conditions_on(*both) as conditions:
         result = mgaudit.compare(study, **options, out=out_folder, quiet=quiet)
         own.folder = result.path
     from mgaudit.cli.printing import print_run
 
     print_run(result, as_json, quiet)
     fail_if_met(result, conditions, quiet)
-
-
-def _print_estimate(
-    study: Path | None, options: dict[str, Any], as_json: bool, quiet: bool
-) -> None:
-    with reported(), own_output(quiet):
-        estimate = mgaudit.estimate(study, **options, quiet=quiet)
-    if as_json:
-        print(json.dumps({**asdict(estimate), "seconds": estimate.seconds}))
-    elif not quiet:
-        from mgaudit.cli.estimate import print_estimate
-
-        print_estimate(estimate)

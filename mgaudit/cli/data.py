@@ -10,11 +10,12 @@ from mgaudit.cli.console import err, out, print_paths
 from mgaudit.cli.ending import user_errors
 from mgaudit.cli.names import of_published_datasets
 from mgaudit.cli.options import JsonOption, QuietOption
+from mgaudit.cli.repeated_options import Command, Group
 
-data = typer.Typer(no_args_is_help=True, help="Fetch published datasets, and list them.")
+data = typer.Typer(cls=Group, no_args_is_help=True, help="Fetch published datasets, and list them.")
 
 
-@data.command(name="list")
+@data.command(cls=Command, name="list")
 def data_list(as_json: JsonOption = False) -> None:
     """List the published datasets: whether they are in the cache, their size and their source."""
     with user_errors():
@@ -36,7 +37,7 @@ def data_list(as_json: JsonOption = False) -> None:
     out.print(table)
 
 
-@data.command()
+@data.command(cls=Command)
 def fetch(
     name: Annotated[
         str,

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.text import Text
-from typer.core import TyperGroup
 
 from mgaudit.cli.console import err
 from mgaudit.cli.empty_paths import refuse_empty_directories
 from mgaudit.cli.encoding import replace_missing_characters
 from mgaudit.cli.own_output import is_redirected
 from mgaudit.cli.parser_errors import line_of
+from mgaudit.cli.repeated_options import Group
 from mgaudit.errors import ChangedSettingsWarning, UsageError
 from mgaudit.exhausted import disk_line, is_disk_full, is_out_of_memory, memory_line
 from mgaudit.failure import RunFailedError, temporary_log
@@ -40,7 +40,7 @@ UNWRITABLE = (
 )
 
 
-class Commands(TyperGroup):
+class Commands(Group):
     """The group of all commands. An error in any of them is one line and an exit code."""
 
     def main(self, *arguments: Any, standalone_mode: bool = True, **options: Any) -> Any:

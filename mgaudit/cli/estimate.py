@@ -1,4 +1,7 @@
-"""The tables of `mgaudit compare --dry-run`: what would be trained, and what it would detect."""
+"""What `--dry-run` prints: what would be trained, how long that takes, and what it would detect."""
+
+import json
+from dataclasses import asdict
 
 from rich.table import Table as RichTable
 from rich.text import Text
@@ -17,24 +20,52 @@ NOTE = (
 )
 
 
-def print_estimate(estimate: PlanTime) -> None:
+UNKNOWN = "not known"
+UNKNOWN_LINE = (
+    "the time of a training function is not known before it has run: an audit with --models 3 "
+    "keeps 3 models, from which this estimate then follows"
+)
+
+
+def print_estimate(estimate: PlanTime, as_json: bool, quiet: bool) -> None:
+    """Prints the plan and its time, as tables or as one JSON object, or nothing."""
+    if as_json:
+        print(json.dumps({**asdict(estimate), "seconds": estimate.seconds}))
+    elif not quiet:
+        _print_tables(estimate)
+
+
+def _print_tables(estimate: PlanTime) -> None:
     """Prints two tables for each study, and the time of all."""
     for cell in estimate.cells:
         out.print(_table(cell))
+        out.print(Text(f"attacks: {', '.join(cell.attacks)}"))
         out.print()
         out.print(_detectable_table(cell.detectable))
         out.print(Text(NOTE, style="dim"))
         out.print()
-    workers = "1 worker" if estimate.workers == 1 else f"{estimate.workers} workers"
-    total = f"about {time_text(estimate.seconds)} with {workers}"
-    line = f"{total}, reports not counted; measured on this machine"
-    out.print(line, highlight=False, soft_wrap=True)
-    sizes = f"{size_text(estimate.memory)} of memory and {size_text(estimate.disk)} on disk"
-    out.print(f"at least {sizes}", highlight=False, soft_wrap=True)
+    out.print(_total(estimate), highlight=False, soft_wrap=True)
+    if estimate.memory:
+        sizes = f"{size_text(estimate.memory)} of memory and {size_text(estimate.disk)} on disk"
+        out.print(f"at least {sizes}", highlight=False, soft_wrap=True)
     if estimate.search_models:
         searches = f"searches for settings train up to {estimate.search_models} models before"
         line = f"{searches}; their time is not counted, and training takes other times after them"
         out.print(line, highlight=False, soft_wrap=True)
+
+
+def _total(estimate: PlanTime) -> str:
+    """Returns the time of all studies in one line, or why it is not known."""
+    workers = "1 worker" if estimate.workers == 1 else f"{estimate.workers} workers"
+    if estimate.seconds is not None:
+        total = f"about {time_text(estimate.seconds)} with {workers}"
+        return f"{total}, reports not counted; measured on this machine"
+    training = [cell.training for cell in estimate.cells]
+    known = [seconds for seconds in training if seconds is not None]
+    if len(known) < len(training):
+        return UNKNOWN_LINE
+    total = f"about {time_text(sum(known))} of training with {workers}"
+    return f"{total}, as long as the kept models took; attacks and reports not counted"
 
 
 def _table(cell: CellTime) -> RichTable:
@@ -45,10 +76,14 @@ def _table(cell: CellTime) -> RichTable:
     for column in ("models", "there", "training"):
         table.add_column(column, justify="right")
     for arm in cell.arms:
-        label, training = Text(arm.label), time_text(arm.training)
-        table.add_row(label, str(arm.models), str(arm.there), training)
-    table.add_row(Text("queries and attacks", style="dim"), "", "", time_text(cell.auditing))
+        table.add_row(Text(arm.label), str(arm.models), str(arm.there), _time(arm.training))
+    if cell.auditing is not None:
+        table.add_row(Text("queries and attacks", style="dim"), "", "", _time(cell.auditing))
     return table
+
+
+def _time(seconds: float | None) -> str:
+    return UNKNOWN if seconds is None else time_text(seconds)
 
 
 def _detectable_table(effects: list[Detectable]) -> RichTable:

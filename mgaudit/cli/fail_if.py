@@ -1,16 +1,20 @@
 """The options --fail-if and --fail-unless: exit code 3 by conditions on a result."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mgaudit.cli.ending import CONDITION_MET, print_error
+from mgaudit.cli.ending import CONDITION_MET, FAILED, described, print_error
 from mgaudit.errors import UsageError
+from mgaudit.reports.files import CONDITIONS_FILE
 from mgaudit.settings.arguments import OUTPUT
+from mgaudit.storage.atomic import write_atomically
 
 if TYPE_CHECKING:
-    from mgaudit.conditions import Condition
+    from mgaudit.conditions import Condition, Outcome
     from mgaudit.result import Result
 
 FAIL_IF, FAIL_UNLESS = "--fail-if", "--fail-unless"
@@ -26,7 +30,26 @@ FailUnlessOption = Annotated[
 ]
 
 
-def checked_conditions(
+@contextmanager
+def conditions_on(
+    fail_if: Sequence[str] | None, fail_unless: Sequence[str] | None
+) -> Iterator["list[Condition]"]:
+    """Yields the conditions of both options. Raises UsageError for a text that is none.
+
+    An audit within the context raises UsageError before it trains if it will not have the arm or
+    attack that a condition names.
+    """
+    conditions = _conditions(fail_if, fail_unless)
+    if not conditions:
+        yield []
+        return
+    from mgaudit.planned_conditions import checked_before_training
+
+    with checked_before_training(conditions):
+        yield conditions
+
+
+def _conditions(
     fail_if: Sequence[str] | None, fail_unless: Sequence[str] | None
 ) -> "list[Condition]":
     """Returns the conditions of both options. Raises UsageError for a text that is none."""
@@ -56,19 +79,32 @@ def refuse_with_shard(shard: str | None, **options: object) -> None:
 def fail_if_met(result: "Result", conditions: "Sequence[Condition]", quiet: bool) -> None:
     """Prints what each condition says, and ends the command with exit code 3 if one fails.
 
-    The lines are on stderr. `quiet` hides those of conditions that do not fail.
+    The lines are on stderr, and the run directory gets them in `conditions.json`. `quiet` hides
+    the lines of conditions that do not fail.
     """
     if not conditions:
         return
     from mgaudit.conditions import check
 
-    is_failed = False
-    for outcome in check(result.record, conditions):
-        option = FAIL_UNLESS if outcome.condition.must_hold else FAIL_IF
+    outcomes = check(result.record, conditions)
+    for outcome in outcomes:
+        line = f"{outcome.condition.option} {outcome}"
         if outcome.is_failure:
-            is_failed = True
-            print_error(f"{option} {outcome}")
+            print_error(line)
         elif not quiet:
-            typer.echo(f"passed: {option} {outcome}", err=True)
-    if is_failed:
+            typer.echo(f"passed: {line}", err=True)
+    _write(result, outcomes)
+    if any(outcome.is_failure for outcome in outcomes):
         raise typer.Exit(CONDITION_MET)
+
+
+def _write(result: "Result", outcomes: "Sequence[Outcome]") -> None:
+    """Writes the outcomes into the run directory, or ends the command with exit code 1."""
+    from mgaudit.conditions import conditions_record
+
+    content = json.dumps(conditions_record(outcomes), indent=2, ensure_ascii=False) + "\n"
+    try:
+        write_atomically(result.path / CONDITIONS_FILE, content.encode())
+    except OSError as error:
+        print_error(f"error: {CONDITIONS_FILE} cannot be written: {described(error)}")
+        raise typer.Exit(FAILED) from None

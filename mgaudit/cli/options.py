@@ -47,6 +47,14 @@ ShardOption = Annotated[
         rich_help_panel=JOBS.group,
     ),
 ]
+DryRunOption = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run",
+        help="Print plan and time, and train nothing.",
+        rich_help_panel=OUTPUT,
+    ),
+]
 QuietOption = Annotated[
     bool, typer.Option("--quiet", "-q", help="Print nothing but errors.", rich_help_panel=OUTPUT)
 ]

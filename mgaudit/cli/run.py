@@ -7,11 +7,12 @@ from mgaudit.cli.ending import reported
 from mgaudit.cli.fail_if import (
     FailIfOption,
     FailUnlessOption,
-    checked_conditions,
+    conditions_on,
     fail_if_met,
     refuse_with_shard,
 )
 from mgaudit.cli.options import (
+    DryRunOption,
     JsonOption,
     NewFolderOption,
     QuietOption,
@@ -27,6 +28,7 @@ from mgaudit.settings.arguments import RUN, RUNS
 def run(
     *,
     options: dict[str, Any],
+    dry_run: DryRunOption = False,
     shard: ShardOption = None,
     out_folder: NewFolderOption = RUNS,
     fail_if: FailIfOption = None,
@@ -39,11 +41,19 @@ def run(
     - `mgaudit run --target cnn --kappa 0.3`
     - `mgaudit run --scheme dropout:rate=0.2 --attack rmia --epochs 50`
 
-    By default: the Gaussian mask (κ = 0.3), no noise and DP-SGD (ε = 8), on a small CNN and
-    scikit-learn's digits.
+    By default: Gaussian mask (κ = 0.3), no noise and DP-SGD (ε = 8); CNN; digits.
     """
     with reported():
-        refuse_with_shard(shard, fail_if=fail_if, fail_unless=fail_unless)
+        refuse_with_shard(shard, fail_if=fail_if, fail_unless=fail_unless, dry_run=dry_run)
+    if dry_run:
+        with reported(), own_output(quiet), conditions_on(fail_if, fail_unless):
+            from mgaudit.estimates import estimate_run
+
+            estimate = estimate_run(**options, quiet=quiet)
+        from mgaudit.cli.estimate import print_estimate
+
+        print_estimate(estimate, as_json, quiet)
+        return
     if shard is not None:
         with reported("the training"), own_output(quiet):
             from mgaudit.shards import run_shard
@@ -51,8 +61,8 @@ def run(
             trained = run_shard(shard, **options, quiet=quiet)
         print_shard(trained, as_json, quiet)
         return
-    with reported(), own_output(quiet) as own:
-        conditions = checked_conditions(fail_if, fail_unless)
+    both = fail_if, fail_unless
+    with reported(), own_output(quiet) as own, conditions_on(*both) as conditions:
         result = mgaudit.run(**options, out=out_folder, quiet=quiet)
         own.folder = result.path
     from mgaudit.cli.printing import print_run

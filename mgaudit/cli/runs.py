@@ -12,6 +12,7 @@ from rich.text import Text
 from mgaudit.cli.console import confirmed, out
 from mgaudit.cli.ending import WRONG_USAGE, user_errors
 from mgaudit.cli.options import JsonOption, RunArgument, RunsArgument, RunsOption
+from mgaudit.cli.repeated_options import Command, Group
 from mgaudit.reports.files import DP_AUDIT_FILE
 from mgaudit.settings.arguments import RUNS
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 MOST_ARMS = 3  # whose names are printed
 
-runs = typer.Typer(help="List, show, compare and remove run directories.")
+runs = typer.Typer(cls=Group, help="List, show, compare and remove run directories.")
 
 
 @runs.callback(invoke_without_command=True)
@@ -32,7 +33,7 @@ def runs_list(
         _print_runs(folder, as_json)
 
 
-@runs.command(name="list")
+@runs.command(cls=Command, name="list")
 def list_runs(folder: RunsOption = RUNS, as_json: JsonOption = False) -> None:
     """List the run directories, the latest first."""
     _print_runs(folder, as_json)
@@ -74,7 +75,7 @@ def _ways_out(run: "Run", folder: Path) -> list[str]:
     ]
 
 
-@runs.command()
+@runs.command(cls=Command)
 def show(run: RunArgument, folder: RunsOption = RUNS) -> None:
     """Print the verdict and the table of a run, or the claims of a paper."""
     with user_errors():
@@ -96,7 +97,7 @@ def show(run: RunArgument, folder: RunsOption = RUNS) -> None:
         print_result(result)
 
 
-@runs.command(name="compare")
+@runs.command(cls=Command, name="compare")
 def runs_compare(first: RunArgument, second: RunArgument, folder: RunsOption = RUNS) -> None:
     """Print the settings that differ between two runs, and the numbers of the arms of both."""
     with user_errors():
@@ -110,7 +111,7 @@ def runs_compare(first: RunArgument, second: RunArgument, folder: RunsOption = R
         print_table(table)
 
 
-@runs.command(name="remove")
+@runs.command(cls=Command, name="remove")
 def runs_remove(
     run_folders: RunsArgument,
     folder: RunsOption = RUNS,

@@ -10,7 +10,7 @@ from mgaudit.cli.ending import reported
 from mgaudit.cli.fail_if import (
     FailIfOption,
     FailUnlessOption,
-    checked_conditions,
+    conditions_on,
     fail_if_met,
 )
 from mgaudit.cli.options import JsonOption, NewFolderOption, QuietOption, with_options
@@ -44,8 +44,12 @@ def score(
     A npz file holds logits (models, examples, classes), labels (examples) and membership (models,
     examples); a CSV file the columns score and member, and optionally model, example, label, group.
     """
-    with reported(kept=NOTHING_KEPT), own_output(quiet) as own:
-        conditions = checked_conditions(fail_if, fail_unless)
+    both = fail_if, fail_unless
+    with (
+        reported(kept=NOTHING_KEPT),
+        own_output(quiet) as own,
+        conditions_on(*both) as conditions,
+    ):
         attacks, targets = options.pop("attack", None), options.pop("target", None)
         result = mgaudit.score(
             path, attacks=attacks, targets=targets, **options, out=out_folder, quiet=quiet

@@ -78,9 +78,8 @@ def audit_functions(
         UsageError: For a function that breaks its contract. No model is trained then.
         RuntimeError: Where too few models of a function can be trained.
     """
-    membership = draw_membership(settings.models, data.groups, settings.seed)
-    seeds = model_seeds(settings.models, settings.seed)
-    models = Models(data.fitted, data.labels, membership, seeds)
+    models = drawn_models(data, settings)
+    membership = models.membership
     trained = train_functions(fits, models, jobs, progress)
     arms = [
         _arm(function, fit.fit.outputs, data, membership, settings)
@@ -93,6 +92,13 @@ def audit_functions(
         training_seconds={function.name: function.seconds for function in trained},
         models_reused={function.name: function.reused for function in trained},
     )
+
+
+def drawn_models(data: FunctionData, settings: FunctionSettings) -> Models:
+    """Returns the membership and the seeds of the models, which all functions share."""
+    membership = draw_membership(settings.models, data.groups, settings.seed)
+    seeds = model_seeds(settings.models, settings.seed)
+    return Models(data.fitted, data.labels, membership, seeds)
 
 
 def _with_keys(fits: Mapping[str, Any]) -> list[tuple[str, str, Any]]:

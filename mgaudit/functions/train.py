@@ -139,6 +139,16 @@ def train_functions(
     return trained
 
 
+def kept_seconds(named: NamedFit, models: Models, progress: Progress) -> list[float]:
+    """Returns the seconds of each fit whose predictions are kept; none without a digest."""
+    try:
+        folder = PredictionFolder.at(_determined_by(named.fit, models.data))
+    except NotDigestibleError:
+        return []
+    kept = _kept(range(len(models.names)), folder, models, progress)
+    return [facts.seconds for _, facts in kept.values()]
+
+
 def _too_few(function: TrainedFunction, models: int, fewest: int) -> str:
     """Returns why a function cannot be audited, with the error of its first failed model."""
     left, first = len(function.predictions), function.failed[0]

@@ -5,9 +5,11 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from mgaudit.argument_names import checked_class
 from mgaudit.settings.study_files import study_values
 
 
+@checked_class
 @dataclass(frozen=True)
 class Study:
     """Noise schemes to compare on networks, datasets and seeds; None means the default.

@@ -20,6 +20,7 @@ from mgaudit.exhausted import is_disk_full
 from mgaudit.reports.files import (
     ARRAYS_FILE,
     CHECKSUMS_FILE,
+    CONDITIONS_FILE,
     DP_AUDIT_FILE,
     INPUT_FILES,
     REPRODUCTION_FILE,
@@ -184,12 +185,16 @@ class RunFolder:
         write_atomically(self.path / LOG_FILE, text.encode())
 
     def write_result(self, result: "Result | DPAuditResult", arrays: "Sequence[Arrays]") -> None:
-        """Writes settings, arrays and, last, the result, whose presence marks a complete run."""
+        """Writes settings, arrays and, last, the result, whose presence marks a complete run.
+
+        Outcomes of the conditions of an earlier command are removed.
+        """
         from mgaudit.reports.arrays import arrays_to_bytes
         from mgaudit.reports.results import Result
 
         name = RESULT_FILE if isinstance(result, Result) else DP_AUDIT_FILE
         self.mark()
+        (self.path / CONDITIONS_FILE).unlink(missing_ok=True)
         self._write_settings(result.settings)
         contents = {ARRAYS_FILE: arrays_to_bytes(arrays), name: _json(result)}
         write_results(self.path, contents)

@@ -9,6 +9,7 @@ from mgaudit.errors import UsageError, did_you_mean
 from mgaudit.reports.files import (
     ARRAYS_FILE,
     CHECKSUMS_FILE,
+    CONDITIONS_FILE,
     INPUT_FILES,
 )
 from mgaudit.reports.formats.render import FORMATS, PAPER_FORMATS
@@ -35,7 +36,7 @@ REPORTS = (
     *(report_format.name for report_format in PAPER_FORMATS.values()),
 )
 CHECKED = (ARRAYS_FILE, CHECKSUMS_FILE, CHECKSUMS_LOCK)
-KEPT_BY_A_RUN = (*MADE_BY_A_RUN, *CHECKED, *INPUT_FILES, *REPORTS)
+KEPT_BY_A_RUN = (*MADE_BY_A_RUN, *CHECKED, CONDITIONS_FILE, *INPUT_FILES, *REPORTS)
 
 # The files in the folders of reports, as patterns of paths in the run folder.
 IN_REPORT_FOLDERS = (

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mgaudit.analysis.detectable import AuditSize, Detectable, detectable
 from mgaudit.analysis.verdict_metrics import fpr_of_verdict
@@ -44,31 +45,39 @@ class ArmTime:
     """The time for one arm.
 
     `models` is the number of its models, `there` is how many of them are in the cache already, and
-    `training` are the seconds to train the others.
+    `training` are the seconds to train the others; None for a training function of which no model
+    is kept.
     """
 
     label: str
     models: int
     there: int
-    training: float
+    training: float | None
 
 
 @dataclass(frozen=True)
 class CellTime:
     """The time for one study; `auditing` are the seconds to query and attack all its models.
 
-    `detectable` has the smallest effects that the study can detect.
+    `auditing` is None for training functions, whose attacks are not timed. `detectable` has the
+    smallest effects that the study can detect, and `attacks` the attacks as in the settings.
     """
 
     name: str
     arms: list[ArmTime]
-    auditing: float
+    auditing: float | None
     detectable: list[Detectable] = field(default_factory=list)
+    attacks: list[str] = field(default_factory=list)
 
     @property
-    def seconds(self) -> float:
-        """The seconds of training and auditing together."""
-        return self.auditing + sum(arm.training for arm in self.arms)
+    def training(self) -> float | None:
+        """The seconds of training; None if those of an arm are not known."""
+        return _sum([arm.training for arm in self.arms])
+
+    @property
+    def seconds(self) -> float | None:
+        """The seconds of training and auditing together; None if one of them is not known."""
+        return _sum([self.auditing, self.training])
 
 
 @dataclass(frozen=True)
@@ -87,9 +96,15 @@ class PlanTime:
     disk: float = 0.0
 
     @property
-    def seconds(self) -> float:
-        """The seconds of all studies and of starting the workers."""
-        return self.starting + sum(cell.seconds for cell in self.cells)
+    def seconds(self) -> float | None:
+        """The seconds of all studies and of starting the workers; None if some are not known."""
+        return _sum([self.starting, *(cell.seconds for cell in self.cells)])
+
+
+def _sum(seconds: Sequence[float | None]) -> float | None:
+    """Returns the sum of the seconds, or None if some are not known."""
+    known = [number for number in seconds if number is not None]
+    return sum(known) if len(known) == len(seconds) else None
 
 
 def estimated(studies: Sequence[Plan], jobs: int, progress: Progress) -> PlanTime:
@@ -104,7 +119,8 @@ def estimated(studies: Sequence[Plan], jobs: int, progress: Progress) -> PlanTim
     for cell in studies:
         arms = [_arm_time(arm, cell.design, jobs, measure) for arm in cell.arms]
         auditing = sum(measure.auditing(arm, cell, jobs) for arm in cell.arms)
-        cells.append(CellTime(cell_name(cell), arms, auditing, _detectable(cell)))
+        attacks = [attack.text for attack in cell.settings.attacks]
+        cells.append(CellTime(cell_name(cell), arms, auditing, _detectable(cell), attacks))
     return PlanTime(cells, measure.starting, jobs)
 
 
@@ -117,13 +133,26 @@ def _detectable(cell: Plan) -> list[Detectable]:
     shared = 1.0
     if design.groups is not None:
         shared = len(design.groups.representatives) / len(design.groups.first)
-    non_members = (~design.membership).sum(axis=1)
-    fpr = fpr_of_verdict(int(non_members.min()))
-    members = shared * float(design.membership.sum(axis=1).mean())
     is_plain = [arm.settings.scheme.is_only(PLAIN) for arm in cell.arms]
+    return detectable_effects(design.membership, shared, is_plain)
+
+
+def detectable_effects(
+    membership: NDArray[np.bool_], shared: float, is_plain: Sequence[bool]
+) -> list[Detectable]:
+    """Returns the smallest effects that a study with this membership can detect.
+
+    Args:
+        membership: Membership (models, examples), bool.
+        shared: Number of coins for each example; less than 1 where examples share a coin.
+        is_plain: Whether each arm is the plain one.
+    """
+    non_members = (~membership).sum(axis=1)
+    fpr = fpr_of_verdict(int(non_members.min()))
+    members = shared * float(membership.sum(axis=1).mean())
     has_plain = any(is_plain) and not all(is_plain)
-    size = AuditSize(cell.settings.models, members, shared * float(non_members.mean()))
-    return detectable(size, fpr, len(cell.arms) - has_plain, has_plain)
+    size = AuditSize(len(membership), members, shared * float(non_members.mean()))
+    return detectable(size, fpr, len(is_plain) - has_plain, has_plain)
 
 
 def _arm_time(arm: Arm, design: Design, jobs: int, measure: "_Measure") -> ArmTime:

@@ -45,6 +45,7 @@ def run_audit(settings: StudySettings, resources: Resources) -> StudyResult:
         plan = plan_study(settings)
         if _passes(plan) * settings.training.epochs > LONG:
             estimate = estimated([plan], resources.jobs, resources.progress)
+            assert estimate.seconds is not None  # only training functions have no known time
             minutes = estimate.seconds / 60
             resources.progress.stage(f"audits of {settings.target}: about {minutes:.0f} min")
         resources.shared[key], _ = run_study(plan, resources.jobs, resources.progress)
