@@ -7,6 +7,7 @@ argument raises `mgaudit.UsageError`, with the argument's name, before anything 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -303,6 +304,7 @@ def estimate(
     **arguments: Any,
 ) -> PlanTime:
     """Estimates how long `compare` would take with these arguments; nothing is kept."""
+    clock = time.perf_counter()  # before the imports, which a run needs too
     from mgaudit.compute.parallel import default_jobs
     from mgaudit.study.comparison import plan_comparison
     from mgaudit.study.estimate import estimated
@@ -318,14 +320,15 @@ def estimate(
     jobs = workers or default_jobs(plan.device)
     studies = [(cell.design, cell.arms) for cell in plan.cells]
     check_needs(studies, jobs, None)
-    time = estimated(plan.cells, jobs, progress)
+    planning = time.perf_counter() - clock
+    whole = estimated(plan.cells, jobs, progress, planning)
     needs = needs_of(studies, jobs)
-    time = replace(time, memory=needs.memory, disk=needs.cache + needs.results)
+    whole = replace(whole, memory=needs.memory, disk=needs.cache + needs.results)
     if tuning is None:
-        return time
+        return whole
     from mgaudit.tuning.tune import search_trainings
 
-    return replace(time, search_models=search_trainings(plan.cells, tuning))
+    return replace(whole, search_models=search_trainings(plan.cells, tuning))
 
 
 @_with_python_numbers
