@@ -106,7 +106,7 @@ def test_attacks_are_timed_on_the_first_and_the_last_target(
     attacked: list[list[int]] = []
     clock = iter([0.0, 7.0, 10.0, 12.0, 20.0, 23.0])
     monkeypatch.setattr(timing, "mount_part", lambda _, rows: attacked.append(rows))
-    monkeypatch.setattr(timing.time, "process_time", lambda: next(clock))
+    monkeypatch.setattr("mgaudit.study.timing.time.process_time", lambda: next(clock))
     measured = mounting_time(mounting)
     assert attacked == [[0], [5], [0]]
     # 7 s with the signals, 3 s without them, 2 s without halves of the shadow models
