@@ -115,6 +115,8 @@ class ArmOutputs:
         `answers` is emptied model by model, so that outputs are hardly in memory twice.
         """
         unknown = [index for index in self.converged if index not in answers]
+        if unknown == self.converged:
+            return self._computed(unknown, compute)
         if unknown:
             computed = self._computed(unknown, compute)
             for row, index in enumerate(unknown):
