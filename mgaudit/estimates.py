@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -68,10 +69,11 @@ def estimate_run(**arguments: Any) -> PlanTime:
     if values["fit"] is not None:
         options, jobs, _ = options_of_fit(values)
         return estimate_fit(values["fit"], options, jobs, progress)
+    clock = time.perf_counter()
     settings, tuning, workers = settings_of_run(values, progress)
     if tuning is not None and settings.examples is None:
         settings = settings.model_copy(update={"held_out": True})
-    return _time([plan_study(settings, progress)], workers, tuning, progress)
+    return _time([plan_study(settings, progress)], workers, tuning, progress, clock)
 
 
 def _estimate_comparison(
@@ -81,6 +83,7 @@ def _estimate_comparison(
     jobs: int | None,
     progress: ProgressBars,
 ) -> PlanTime:
+    clock = time.perf_counter()  # before the imports, which a run needs too
     from mgaudit.study.comparison import plan_comparison
 
     progress.stage("loading data and settings")
@@ -88,13 +91,20 @@ def _estimate_comparison(
     grid = grid_of(study, arguments, tuning is not None, allow_code)
     if tuning is not None and grid.examples is None:
         grid = grid.model_copy(update={"held_out": True})
-    return _time(plan_comparison(grid, progress).cells, jobs, tuning, progress)
+    return _time(plan_comparison(grid, progress).cells, jobs, tuning, progress, clock)
 
 
 def _time(
-    plans: Sequence[Plan], jobs: int | None, tuning: Tuning | None, progress: ProgressBars
+    plans: Sequence[Plan],
+    jobs: int | None,
+    tuning: Tuning | None,
+    progress: ProgressBars,
+    clock: float,
 ) -> PlanTime:
-    """Returns the time of studies, which is measured on this machine, and what they need."""
+    """Returns the time of studies, which is measured on this machine, and what they need.
+
+    `clock` is the time of `time.perf_counter` before they were planned.
+    """
     from mgaudit.compute.parallel import default_jobs
     from mgaudit.study.estimate import estimated
     from mgaudit.study.needs import check_needs, needs_of
@@ -102,14 +112,14 @@ def _time(
     workers = jobs or default_jobs(plans[0].design.device)
     studies = [(plan.design, plan.arms) for plan in plans]
     check_needs(studies, workers, None)
-    time = estimated(plans, workers, progress)
+    whole = estimated(plans, workers, progress, time.perf_counter() - clock)
     needs = needs_of(studies, workers)
-    time = replace(time, memory=needs.memory, disk=needs.cache + needs.results)
+    whole = replace(whole, memory=needs.memory, disk=needs.cache + needs.results)
     if tuning is None:
-        return time
+        return whole
     from mgaudit.tuning.tune import search_trainings
 
-    return replace(time, search_models=search_trainings(plans, tuning))
+    return replace(whole, search_models=search_trainings(plans, tuning))
 
 
 def _refuse_cluster(cluster: object) -> None:

@@ -36,6 +36,10 @@ class Future(Generic[Outcome]):
         """Sets what the task raised."""
         self._error = error
 
+    def forget(self) -> None:
+        """Forgets what the task returned, which may be large."""
+        self._outcome = None
+
     def result(self) -> Outcome:
         """Returns what the task returned, or raises what it raised."""
         if self._error is not None:

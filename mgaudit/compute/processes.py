@@ -89,6 +89,7 @@ class _Worker:
         with stream:
             while (message := read_message(stream)) is not None:
                 outcomes.put((self, message))
+                del message  # while this waits for the next one
         outcomes.put((self, None))
 
 
@@ -154,6 +155,7 @@ class Processes(Pool):
             except queue.Empty:
                 continue
             future = self._ended(worker) if message is None else self._finished(worker, message)
+            del message
             if future is not None:
                 self._assign()  # the worker goes on while the caller uses the outcome
                 yield future

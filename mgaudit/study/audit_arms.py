@@ -65,6 +65,7 @@ class _Queue:
         self._progress = progress
         self._on_completion: dict[Future[Any], Callable[[Future[Any]], None]] = {}
         self._trained: dict[str, TrainedArm] = {}
+        self._outputs: dict[str, ArmOutputs] = {}  # of the arms that can be audited
         self._audits: dict[str, Audit] = {}
         self._ready: list[str] = []  # arms that wait to be attacked
         self._attacked: set[str] = set()
@@ -123,7 +124,7 @@ class _Queue:
         key = _key(training.arm)
         self._trained[key] = trained
         if can_be_audited(trained):
-            outputs = ArmOutputs(trained, self._plan.design)
+            outputs = self._outputs[key] = ArmOutputs(trained, self._plan.design)
             for question in questions_of(training.arm, self._plan.arms):
                 outputs.answer(question)  # keeps what the workers answered
             self._ready.append(key)
@@ -145,10 +146,11 @@ class _Queue:
         self._progress.stage(f"{settings.label}: querying and attacking")
         # A naive adversary trains shadow models without noise: they are those of the plain arm.
         shadows = None
-        if plain is not None and _key(plain) != key and can_be_audited(self._trained[_key(plain)]):
-            shadows = ArmOutputs(self._trained[_key(plain)], self._plan.design)
-        outputs = ArmOutputs(trained, self._plan.design)
-        planned = planned_audit(outputs, shadows, self._data, notes.get(settings.scheme, ""))
+        if plain is not None and _key(plain) != key:
+            shadows = self._outputs.get(_key(plain))
+        planned = planned_audit(
+            self._outputs[key], shadows, self._data, notes.get(settings.scheme, "")
+        )
         kept = KeptMountings(planned.mountings, self._progress.stage)
         tasks = MountingTasks(kept.missing, self._attack_pool, settings.label)
 

@@ -6,38 +6,56 @@ that are trained as one. All times are in seconds.
 """
 
 import math
-import statistics
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mgaudit.analysis.detectable import AuditSize, Detectable, detectable
 from mgaudit.analysis.verdict_metrics import fpr_of_verdict
-from mgaudit.compute import parallel
+from mgaudit.compute.parallel import jobs_on_cpu, pool_of
+from mgaudit.compute.pool import Future, Pool
 from mgaudit.settings.schemes import PLAIN
 from mgaudit.storage.ensembles import ModelRecord, Outputs
-from mgaudit.study.attack import audit
 from mgaudit.study.comparison import cell_name
 from mgaudit.study.design import Design
 from mgaudit.study.extras import Extra, extras_in
+from mgaudit.study.mounting import SCORES_A_PROCESS, Mounting
 from mgaudit.study.plan import Arm, Plan
 from mgaudit.study.progress import Progress
 from mgaudit.study.query import ArmOutputs
+from mgaudit.study.questions import Question
+from mgaudit.study.timing import (
+    MountingTime,
+    TimedTraining,
+    Timing,
+    TrainingTime,
+    few_steps,
+    mounting_time,
+    query_seconds,
+    second_time,
+    started,
+    steps_of,
+    timed,
+    training_time,
+    untrained,
+)
 from mgaudit.study.train import TrainedArm, ensemble_folder, models_there
-from mgaudit.study.trained_arm import audited_data, needs_of, planned_audit
-from mgaudit.study.worker import TimedTraining, seconds_of_training
-from mgaudit.targets.fitting.recipe import Recipe, initial_model
+from mgaudit.study.trained_arm import audited_data, needs_of, planned_audit, questions_of
+from mgaudit.targets.fitting.recipe import Recipe
 from mgaudit.targets.querying.ensemble import Ensemble
-from mgaudit.targets.querying.queries import Queries
+from mgaudit.targets.querying.queries import NoiseDraws, Queries
+from mgaudit.targets.schemes import Scheme
+from mgaudit.targets.schemes.scheme import overrides
 from mgaudit.targets.seeds import numpy_generator
 
-FEW, MANY = 10, 50  # steps of the two trainings that are timed
-ROUNDS = 3  # how often both are timed; the median counts
-LONG = 1.0  # seconds; if FEW steps take longer, MANY steps need no timing
+# What a scheme does in every step; its other hooks change data or settings before the training.
+STEP_HOOKS = ("extend", "inputs", "node_values", "weight_noise")
 
 
 @dataclass(frozen=True)
@@ -82,7 +100,7 @@ class CellTime:
 
 @dataclass(frozen=True)
 class PlanTime:
-    """The time for a grid; `starting` are the seconds until the worker processes have started.
+    """The time for a grid; `starting` are the seconds until all workers train: plan and imports.
 
     `search_models` are the models that searches for settings train first, without their time.
     `memory` and `disk` are the bytes that the run needs at least, 0 where they are not known.
@@ -107,21 +125,24 @@ def _sum(seconds: Sequence[float | None]) -> float | None:
     return sum(known) if len(known) == len(seconds) else None
 
 
-def estimated(studies: Sequence[Plan], jobs: int, progress: Progress) -> PlanTime:
-    """Returns the time that each of the studies will take with `jobs` workers, without reports.
+def estimated(
+    studies: Sequence[Plan], jobs: int, progress: Progress, planning: float = 0.0
+) -> PlanTime:
+    """Returns the time that the studies will take with `jobs` workers, without reports.
 
-    For training, steps of each target under each kind of scheme are timed in as many workers at
-    once as will train. For auditing, one model is queried and one arm of random logits is attacked.
-    Nothing is kept.
+    Steps of each target under each kind of scheme, queries of one model, and attacks on two targets
+    with random logits are timed. Each is timed once, in a worker, while the other workers time
+    something else, because workers that work at once slow each other down. Nothing is kept.
+    `planning` are the seconds that the plan took.
     """
-    measure = _Measure(progress)
+    measure = _Measure(jobs, progress)
+    measure.run([(arm, cell) for cell in studies for arm in cell.arms])
     cells = []
     for cell in studies:
-        arms = [_arm_time(arm, cell.design, jobs, measure) for arm in cell.arms]
-        auditing = sum(measure.auditing(arm, cell, jobs) for arm in cell.arms)
         attacks = [attack.text for attack in cell.settings.attacks]
-        cells.append(CellTime(cell_name(cell), arms, auditing, _detectable(cell), attacks))
-    return PlanTime(cells, measure.starting, jobs)
+        times = measure.cell(cell)
+        cells.append(CellTime(cell_name(cell), *times, _detectable(cell), attacks))
+    return PlanTime(cells, planning + measure.starting, jobs)
 
 
 def _detectable(cell: Plan) -> list[Detectable]:
@@ -155,64 +176,223 @@ def detectable_effects(
     return detectable(size, fpr, len(is_plain) - has_plain, has_plain)
 
 
-def _arm_time(arm: Arm, design: Design, jobs: int, measure: "_Measure") -> ArmTime:
-    """Returns the time for an arm; no training time if all its models are in the cache."""
-    models, there = arm.settings.models, models_there(arm, design)
-    stacks = math.ceil((models - there) / arm.recipe.stack)
-    seconds = 0.0
-    if stacks:
-        workers = min(jobs, stacks)
-        rounds = math.ceil(stacks / workers)
-        seconds = rounds * measure.stack_seconds(arm, design, workers)
-    return ArmTime(arm.settings.label, models, there, seconds)
-
-
 class _Measure:
-    """Times training and auditing, once for all arms of the same kind.
+    """Times training, queries and attacks, once for all arms of the same kind.
 
-    `starting` are the seconds until the workers have started, 0 until a training is timed.
+    `starting` are the seconds until the workers have started and have warmed up.
     """
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, jobs: int, progress: Progress) -> None:
         self.starting = 0.0
+        self._jobs = jobs
         self._progress = progress
-        self._steps: dict[object, tuple[float, float]] = {}
-        self._audits: dict[object, float] = {}
+        # How many times as long as it computes a worker runs, because of others on the same cores.
+        self._slowdown = self._attack_slowdown = 1.0
+        self._training: dict[object, TrainingTime] = {}
+        self._queries: dict[object, float] = {}
+        self._attacks: dict[object, MountingTime] = {}
+        self._gradients: dict[object, float] = {}
+        self._mountings: dict[object, list[object]] = {}  # the kinds of an arm's mountings
 
-    def stack_seconds(self, arm: Arm, design: Design, workers: int) -> float:
-        """Returns the seconds for one stack of the arm if `workers` processes train at once."""
-        recipe, data = arm.recipe, design.dataset
-        target = arm.settings.target
-        names = tuple(part.name for part in arm.settings.scheme.parts)
-        kind = (target, data.input_shape, len(data.classes), names, recipe.stack, workers)
-        if kind not in self._steps:
-            self._progress.stage(f"timing steps of {target}, {' + '.join(names)}")
-            if not self._steps:
-                self.starting = _starting(recipe, design, workers)
-            self._steps[kind] = _fixed_and_per_step(recipe, design, workers)
-        fixed, per_step = self._steps[kind]
-        return fixed + per_step * _steps(recipe)
+    def run(self, arms: Sequence[tuple[Arm, Plan]]) -> None:
+        """Times everything that the time of these arms, each of a study, follows from."""
+        device = arms[0][1].design.device
+        attack_jobs = jobs_on_cpu(self._jobs, device)
+        is_on_gpu = device == "cuda"
+        with ExitStack() as pools:
+            pool = pools.enter_context(pool_of(self._jobs))
+            attack_pool = pool
+            if attack_jobs != self._jobs:
+                attack_pool = pools.enter_context(pool_of(attack_jobs))
+            self._start(pool)
+            timings = _Timings(pool)
+            for arm, cell in arms:
+                self._submit_training(arm, cell, timings)
+            if is_on_gpu:
+                timings.run()
+            attack_timings = _Timings(attack_pool) if is_on_gpu else timings
+            for arm, cell in arms:
+                self._submit_attacks(arm, cell, attack_timings)
+            attack_timings.run()
+        self._attack_slowdown = attack_timings.slowdown
+        self._slowdown = 1.0 if is_on_gpu else timings.slowdown
+        warming_up = sum(of_kind.warming_up for of_kind in self._training.values())
+        self.starting += self._slowdown * warming_up / self._jobs
 
-    def auditing(self, arm: Arm, cell: Plan, jobs: int) -> float:
-        """Returns the seconds of querying this arm of the study, and of attacking it in `jobs`."""
-        data = cell.design.dataset
-        target = arm.settings.target
-        naive = _shadows_of_naive(arm, cell)
-        shapes = (data.inputs.shape, data.test_inputs.shape, len(data.classes))
-        draws = None if arm.through is None else arm.through.count
-        kind = (target, shapes, arm.queries.number, draws, naive is None)
-        if kind not in self._audits:
-            self._progress.stage(f"timing queries and attacks of {target}")
-            querying = _querying(arm, naive, cell.design)
-            self._audits[kind] = querying + _attacking(arm, naive, cell, jobs)
-        return self._audits[kind]
+    def cell(self, cell: Plan) -> tuple[list[ArmTime], float]:
+        """Returns the time of each arm of a study, and the seconds of querying and attacking."""
+        there = [models_there(arm, cell.design) for arm in cell.arms]
+        missing = [arm.settings.models - kept for arm, kept in zip(cell.arms, there, strict=True)]
+        stacks = [
+            math.ceil(models / arm.recipe.stack)
+            for models, arm in zip(missing, cell.arms, strict=True)
+        ]
+        rounds = _rounds(stacks, self._jobs)
+        arms, auditing = [], 0.0
+        for arm, kept, models, of_arm in zip(cell.arms, there, missing, rounds, strict=True):
+            of_arm *= self._slowdown
+            training = of_arm * self._stack_seconds(arm, cell) if models else 0.0
+            arms.append(ArmTime(arm.settings.label, arm.settings.models, kept, training))
+            querying = sum(self._queries[kind] for kind, _ in _queries_of(arm, cell))
+            auditing += of_arm * arm.recipe.stack * querying
+            auditing += self._attacking(arm, cell)
+        return arms, auditing
+
+    def _start(self, pool: Pool) -> None:
+        self._progress.stage("starting the workers")
+        clock = time.perf_counter()
+        for _ in range(pool.workers):
+            pool.submit(started)
+        for future in pool.completed():
+            future.result()
+        self.starting = time.perf_counter() - clock
+
+    def _submit_training(self, arm: Arm, cell: Plan, timings: "_Timings") -> None:
+        design, target = cell.design, arm.settings.target
+        kind = _kind_of_training(arm, cell)
+        if kind not in self._training and models_there(arm, design) < arm.settings.models:
+            self._progress.stage(f"timing steps of {target}, {arm.settings.label}")
+            timings.add(self._training, kind, training_time, _shortened(arm.recipe, design))
+        for of_query, question in _queries_of(arm, cell):
+            arguments = (arm.recipe, design.dataset, question, design.device)
+            timings.add(self._queries, of_query, query_seconds, *arguments)
+
+    def _submit_attacks(self, arm: Arm, cell: Plan, timings: "_Timings") -> None:
+        kind = _kind_of_audit(arm, cell)
+        if kind in self._mountings:
+            return
+        self._progress.stage(f"timing attacks on {arm.settings.target}")
+        self._gradients[kind] = _gradient_seconds(arm, cell.design)
+        mountings = _mountings(arm, cell)
+        self._mountings[kind] = [_kind_of_mounting(mounting) for mounting in mountings]
+        for of_mounting, mounting in zip(self._mountings[kind], mountings, strict=True):
+            if _has_own(mounting):  # runs in this process, as in an audit
+                self._attacks[of_mounting] = mounting_time(mounting)
+            else:
+                timings.add(self._attacks, of_mounting, mounting_time, mounting)
+
+    def _stack_seconds(self, arm: Arm, cell: Plan) -> float:
+        of_kind = self._training[_kind_of_training(arm, cell)]
+        return of_kind.fixed + of_kind.step * steps_of(arm.recipe)
+
+    def _attacking(self, arm: Arm, cell: Plan) -> float:
+        kind, targets = _kind_of_audit(arm, cell), arm.settings.models
+        has_own = any(choice.own_sha256 for choice in arm.settings.attacks)
+        kinds = self._mountings[kind]
+        scores = len(kinds) * targets * len(cell.design.dataset.labels)
+        jobs = 1 if has_own else jobs_on_cpu(self._jobs, cell.design.device)
+        workers = max(min(jobs, scores // SCORES_A_PROCESS), 1)
+        seconds = sum(self._attacks[of_kind].seconds(targets, workers) for of_kind in kinds)
+        return targets * self._gradients[kind] + self._attack_slowdown * seconds
 
 
-def _starting(recipe: Recipe, design: Design, workers: int) -> float:
-    """Returns the seconds until the workers have started."""
-    started = time.perf_counter()
-    training = _seconds(_shortened(recipe, design, FEW), workers)
-    return time.perf_counter() - started - training
+class _Timings:
+    """Timings that run as tasks of a pool, each kind once."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._waiting: dict[Future[Timing], tuple[dict[object, Any], object]] = {}
+        self._seconds = self._computing = 0.0
+
+    @property
+    def slowdown(self) -> float:
+        """The time in which the tasks ran, divided by the time in which they computed."""
+        return self._seconds / self._computing if self._computing > 0 else 1.0
+
+    def add(
+        self,
+        times: dict[object, Any],
+        kind: object,
+        function: Callable[..., object],
+        *arguments: object,
+    ) -> None:
+        """Adds `times[kind] = function(*arguments)`, unless this kind was added before."""
+        if kind not in times:
+            times[kind] = None
+            future = self._pool.submit(timed, function, *arguments, name="a timing")
+            self._waiting[future] = times, kind
+
+    def run(self) -> None:
+        """Runs what was added."""
+        for future in self._pool.completed():
+            times, kind = self._waiting.pop(future)
+            timing = future.result()
+            times[kind] = timing.value
+            self._seconds += timing.seconds
+            self._computing += timing.computing
+
+
+def _rounds(stacks: Sequence[int], workers: int) -> list[float]:
+    """Returns, for each arm with this many stacks, how many stacks a worker trains one by one.
+
+    A worker that has no stack of an arm left trains one of the next arm, or attacks. With a single
+    arm it waits.
+    """
+    if sum(number > 0 for number in stacks) == 1:
+        return [math.ceil(number / workers) for number in stacks]
+    return [number / workers for number in stacks]
+
+
+def _kind_of_training(arm: Arm, cell: Plan) -> object:
+    """Returns what the time of a step depends on."""
+    recipe, data = arm.recipe, cell.design.dataset
+    schemes = tuple(
+        choice.name
+        for choice, part in zip(arm.settings.scheme.parts, recipe.scheme.parts, strict=True)
+        if any(overrides(part, hook) for hook in STEP_HOOKS)
+    )
+    training, plan = recipe.training, recipe.plan
+    private = None if plan is None else (plan.batch_size, plan.views)
+    sizes = (training.batch_size, training.augment, training.precision, training.clients)
+    shapes = (data.inputs.shape, len(data.classes))
+    return arm.settings.target, shapes, schemes, sizes, private, recipe.stack
+
+
+def _queries_of(arm: Arm, cell: Plan) -> list[tuple[object, Question]]:
+    """Returns what an arm's models are queried for, each with what its time depends on."""
+    data = cell.design.dataset
+    shapes = (data.inputs.shape, data.test_inputs.shape, len(data.classes))
+    questions: list[tuple[object, Question]] = []
+    for question in questions_of(arm, cell.arms):
+        queries = question.queries
+        schemes = tuple(type(part).__name__ for part in _noise_of(queries))
+        words = (type(queries).__name__, queries.number, schemes, question.is_mean)
+        questions.append(((arm.settings.target, shapes, words), question))
+    return questions
+
+
+def _noise_of(queries: Queries) -> Sequence[Scheme]:
+    """Returns the schemes whose noise the queries draw."""
+    return queries.scheme.parts if isinstance(queries, NoiseDraws) else ()
+
+
+def _kind_of_audit(arm: Arm, cell: Plan) -> object:
+    """Returns what the time of attacking an arm of the study depends on."""
+    data = cell.design.dataset
+    shapes = (data.inputs.shape, data.test_inputs.shape, len(data.classes))
+    draws = None if arm.through is None else arm.through.count
+    attacks = tuple(choice.text for choice in arm.settings.attacks)
+    has_naive = _shadows_of_naive(arm, cell) is not None
+    extras = [extra for extra in _extras(arm) if extra.per_example_gradients]
+    target = arm.settings.target if extras else None
+    models = arm.settings.models
+    return target, models, shapes, arm.queries.number, draws, attacks, has_naive
+
+
+def _kind_of_mounting(mounting: Mounting) -> object:
+    """Returns what the time of the attacks on a target depends on."""
+    observed = mounting.observations
+    population = None if observed.population_logits is None else observed.population_logits.shape
+    shapes = (observed.logits.shape, population)
+    repeats = tuple(group is not None for group in mounting.groups)
+    sides = tuple(len(of_attack) for of_attack in mounting.sides)
+    attacks = tuple(choice.text for choice in mounting.attacks)
+    is_naive = mounting.shadows is not None
+    return attacks, shapes, repeats, sides, is_naive, mounting.in_detail
+
+
+def _has_own(mounting: Mounting) -> bool:
+    return any(choice.own_sha256 for choice in mounting.attacks)
 
 
 def _shadows_of_naive(arm: Arm, cell: Plan) -> Arm | None:
@@ -226,40 +406,11 @@ def _shadows_of_naive(arm: Arm, cell: Plan) -> Arm | None:
     return None
 
 
-def _steps(recipe: Recipe) -> int:
-    """Returns the number of steps that train a model."""
-    if recipe.plan is not None:
-        return recipe.plan.steps
-    training = recipe.training
-    return training.last_epoch * training.steps_per_epoch(recipe.members)
-
-
-def _fixed_and_per_step(recipe: Recipe, design: Design, workers: int) -> tuple[float, float]:
-    """Returns the seconds of a stack's training outside of its steps, and the seconds of a step.
-
-    Both follow from trainings of FEW and MANY steps, in that many workers at once.
-    """
-    few = _shortened(recipe, design, FEW)
-    many = _shortened(recipe, design, MANY)
-    few_steps, many_steps = _steps(few.recipe), _steps(many.recipe)
-    first = _seconds(few, workers)  # warms up
-    if first > LONG:
-        return 0.0, _seconds(few, workers) / few_steps
-    rounds = [(_seconds(few, workers), _seconds(many, workers)) for _ in range(ROUNDS)]
-    short, long = (statistics.median(times) for times in zip(*rounds, strict=True))
-    if long <= short:
-        # Other work disturbed the timing. It disturbs the longer training less.
-        return 0.0, long / many_steps
-    per_step = (long - short) / (many_steps - few_steps)
-    fixed = max(short - per_step * few_steps, 0.0)
-    return fixed, per_step
-
-
-def _shortened(recipe: Recipe, design: Design, steps: int) -> TimedTraining:
-    """Returns the training of one stack for about `steps` steps, on only the examples it needs."""
+def _shortened(recipe: Recipe, design: Design) -> TimedTraining:
+    """Returns the training of one stack on only the examples that a few steps need."""
     membership = design.membership[: recipe.stack]
     if recipe.plan is None:  # DP-SGD keeps all members: its batches depend on their number
-        enough = FEW * recipe.training.batch_size
+        enough = few_steps(recipe) * recipe.training.batch_size
         membership = membership & (membership.cumsum(axis=1) <= enough)
     used = np.flatnonzero(membership.any(axis=0))
     end = int(used[-1]) + 1
@@ -272,72 +423,25 @@ def _shortened(recipe: Recipe, design: Design, steps: int) -> TimedTraining:
         indices=data.indices[:end],
     )
     members = float(membership.sum(axis=1).mean())
-    epochs = max(round(steps / recipe.training.steps_per_epoch(members)), 1)
-    training = replace(recipe.training, epochs=epochs, stop_epoch=None)
-    plan = None if recipe.plan is None else replace(recipe.plan, steps=steps)
-    shortened = replace(recipe, training=training, plan=plan, members=members)
+    shortened = replace(recipe, members=members)
     return TimedTraining(shortened, dataset, membership[:, :end], design.device)
 
 
-def _seconds(timed: TimedTraining, workers: int) -> float:
-    """Returns the seconds of the training, the mean over `workers` processes that train at once."""
-    seconds = parallel.run(seconds_of_training, [timed] * workers, workers)
-    return float(np.mean(list(seconds)))
+def _gradient_seconds(arm: Arm, design: Design) -> float:
+    """Returns the seconds of the gradients of a model, which some attacks need, in this process."""
+    model = _OneModel(untrained(arm.recipe, design.dataset))
+    extras = [extra for extra in _extras(arm) if extra.per_example_gradients]
+    return sum(
+        second_time(partial(extra.compute, model, design), design.device) for extra in extras
+    )
 
 
-def _querying(arm: Arm, naive: Arm | None, design: Design) -> float:
-    """Returns the seconds to query the models of an arm, and the shadows of a naive adversary.
-
-    `naive` is the arm with these shadows; None if there is no naive adversary.
-    """
-    ensemble = _untrained(arm, design)
-    seconds = _query_seconds(ensemble, Queries(), arm.recipe.seed, design)  # for accuracy
-    if arm.queries != Queries():
-        arms = 1 if naive is None else 2
-        seconds += arms * _query_seconds(ensemble, arm.queries, arm.recipe.seed, design)
-    if arm.through is not None:
-        arms = 1 if naive is None else 2
-        seconds += arms * _query_seconds(ensemble, arm.through, arm.recipe.seed, design)
-    model = _OneModel(ensemble)
-    for extra in _extras(arm):
-        # Extras of the data alone are part of the time of attacking.
-        if extra.per_example_gradients:
-            compute = partial(extra.compute, model, design)
-            seconds += _second_time(compute)
-    return arm.settings.models * seconds
-
-
-def _query_seconds(ensemble: Ensemble, queries: Queries, seed: int, design: Design) -> float:
-    """Returns the seconds of querying the ensemble for all audited examples and test examples."""
-    data = design.dataset
-
-    def query() -> None:
-        for inputs in (data.inputs, data.test_inputs):
-            ensemble.logits(inputs, design.device, queries, seed)
-
-    return _second_time(query)
-
-
-def _untrained(arm: Arm, design: Design) -> Ensemble:
-    """Returns one model of the arm with its initial weights."""
-    data = design.dataset
-    model = initial_model(arm.recipe.target, data.input_shape, len(data.classes), seed=0)
-    weights = {name: tensor.numpy().copy() for name, tensor in model.state_dict().items()}
-    return Ensemble(model, [weights], arm.recipe.traits)
-
-
-def _attacking(arm: Arm, naive: Arm | None, cell: Plan, jobs: int) -> float:
-    """Returns the seconds of attacking an arm of the study `cell`, with random logits.
-
-    `naive` is the arm with the shadows of a naive adversary; None if there is none.
-    """
+def _mountings(arm: Arm, cell: Plan) -> list[Mounting]:
+    """Returns the attacks on an arm of the study, with random logits."""
+    naive = _shadows_of_naive(arm, cell)
     outputs = _RandomOutputs.of(arm, cell.design)
     plain = None if naive is None else _RandomOutputs.of(naive, cell.design)
-    for extra in _extras(arm):
-        extra.compute(outputs, cell.design)
-    started = time.perf_counter()
-    audit(planned_audit(outputs, plain, audited_data(cell.design)), jobs)
-    return time.perf_counter() - started
+    return planned_audit(outputs, plain, audited_data(cell.design)).mountings
 
 
 def _extras(arm: Arm) -> list[Extra]:
@@ -396,16 +500,8 @@ class _RandomOutputs(ArmOutputs):
         """Returns the outputs of a model with initial weights, once for every model of the arm."""
         if what not in self.outputs:
             models = len(self.converged)
-            outputs = compute(_untrained(self.trained.arm, self.design))
+            outputs = compute(untrained(self.trained.arm.recipe, self.design.dataset))
             self.outputs[what] = {
                 split: np.repeat(values, models, 0) for split, values in outputs.items()
             }
         return self.outputs[what]
-
-
-def _second_time(work: Callable[[], object]) -> float:
-    """Returns the seconds of the second call, which does not include any warming up."""
-    work()
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started

@@ -175,7 +175,7 @@ class MountingTasks:
         self._shared: list[Shared] = []
         for number, mounting in enumerate(mountings):
             if any(choice.own_sha256 for choice in mounting.attacks):
-                self._mounted.append([_mounted(mounting, mounting.rows)])
+                self._mounted.append([mount_part(mounting, mounting.rows)])
                 continue
             parts_of_rows = mounting.parts(parts)
             self._mounted.append([None] * len(parts_of_rows))
@@ -183,7 +183,7 @@ class MountingTasks:
             self._shared.append(shared)
             for part, rows in enumerate(parts_of_rows):
                 words = f"{name}: the attacks, part {part + 1}"
-                self._waiting[pool.submit(_mounted, shared, rows, name=words)] = (number, part)
+                self._waiting[pool.submit(mount_part, shared, rows, name=words)] = (number, part)
 
     @property
     def futures(self) -> list[Future[Mounted]]:
@@ -222,8 +222,8 @@ def mount(mountings: Sequence[Mounting], jobs: int) -> list[Mounted]:
     return tasks.joined()
 
 
-def _mounted(of_arm: Mounting, rows: list[int]) -> Mounted:
-    """Mounts the attacks on the targets at some positions; the work of one task."""
+def mount_part(of_arm: Mounting, rows: list[int]) -> Mounted:
+    """Returns what the attacks measured on the targets at some positions; the work of one task."""
     mounting = replace(of_arm, rows=rows)
     # Sums of linear algebra depend on the number of threads by rounding.
     with threadpool_limits(limits=1):

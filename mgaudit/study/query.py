@@ -4,11 +4,14 @@ The store, a folder of the cache, keeps the models and their outputs. Outputs th
 computed again.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from weakref import ref
 
 import numpy as np
+from numpy.typing import NDArray
 
+from mgaudit.compute.heap import release_free_blocks
 from mgaudit.errors import UsageError
 from mgaudit.storage.checked_files import DamagedFileError
 from mgaudit.storage.ensembles import Outputs, OutputsKey, Tensors
@@ -23,10 +26,16 @@ from mgaudit.targets.querying.queries import Queries
 
 @dataclass(frozen=True)
 class ArmOutputs:
-    """The outputs of the converged models of an arm, computed on demand and kept in the store."""
+    """The outputs of the converged models of an arm, computed on demand and kept in the store.
+
+    Outputs that are still in use are not read again, so that they are in memory once.
+    """
 
     trained: TrainedArm
     design: Design
+    _in_use: dict[object, dict[str, "ref[NDArray[np.float32]]"]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @property
     def converged(self) -> list[int]:
@@ -71,6 +80,9 @@ class ArmOutputs:
             ValueError: For outputs that are not finite.
             RuntimeError: If the stored models changed since they were trained.
         """
+        in_use = self._outputs_in_use((what, inputs))
+        if in_use is not None:
+            return in_use
         folder, progress = self.trained.folder, self.trained.progress
         models = tuple(record.weights_sha256 for record in self.trained.records)
         key = OutputsKey(what, models, inputs)
@@ -81,22 +93,44 @@ class ArmOutputs:
                 outputs = self._completed(answers, compute)
                 self._check_outputs(what, outputs)
                 folder.save_outputs(key, outputs)
+                release_free_blocks()  # those of the single models
+        self._in_use[what, inputs] = {split: ref(values) for split, values in outputs.items()}
         return outputs
 
+    def _outputs_in_use(self, key: object) -> Outputs | None:
+        """Returns outputs that were read before and are in use; None if they are not."""
+        outputs: Outputs = {}
+        for split, reference in self._in_use.get(key, {}).items():
+            values = reference()
+            if values is None:
+                return None
+            outputs[split] = values
+        return outputs or None
+
     def _completed(
-        self, answers: Mapping[int, Outputs], compute: Callable[[Ensemble], Outputs]
+        self, answers: dict[int, Outputs], compute: Callable[[Ensemble], Outputs]
     ) -> Outputs:
-        """Returns the outputs of all converged models; those of `answers` are known by index."""
+        """Returns the outputs of all converged models; those of `answers` are known by index.
+
+        `answers` is emptied model by model, so that outputs are hardly in memory twice.
+        """
         unknown = [index for index in self.converged if index not in answers]
-        of_models = dict(answers)
+        if unknown == self.converged:
+            return self._computed(unknown, compute)
         if unknown:
             computed = self._computed(unknown, compute)
             for row, index in enumerate(unknown):
-                of_models[index] = {
+                answers[index] = {
                     split: values[row : row + 1] for split, values in computed.items()
                 }
-        parts = [of_models[index] for index in self.converged]
-        return {split: np.concatenate([part[split] for part in parts]) for split in parts[0]}
+        completed: Outputs = {}
+        for row, index in enumerate(self.converged):
+            for split, values in answers.pop(index).items():
+                if row == 0:
+                    shape = (len(self.converged), *values.shape[1:])
+                    completed[split] = np.empty(shape, values.dtype)
+                completed[split][row] = values[0]
+        return completed
 
     def _computed(self, models: list[int], compute: Callable[[Ensemble], Outputs]) -> Outputs:
         """Returns outputs of models. Raises RuntimeError, naming it, where an own network fails."""

@@ -143,8 +143,7 @@ def scores_with_halves(
     halves.
     """
     attack = attack.resolved(observations.models - 1)
-    most = MOST_HALVED_IF_SLOW if attack.is_slow else MOST_HALVED
-    chosen = [row for row in targets[:most] if row in rows]
+    chosen = [row for row in targets[: most_halved(attack)] if row in rows]
     if len(targets) == 1 or not chosen or _why_no_halves(attack, observations):
         return None
     orders = {}
@@ -153,6 +152,11 @@ def scores_with_halves(
         generator = numpy_generator(seed, "halves of the shadows", row)
         orders[row] = generator.permutation(others)
     return scores_of_halves(attack, observations, orders)
+
+
+def most_halved(attack: Attack) -> int:
+    """Returns how many targets are attacked again with halves of the shadow models, at most."""
+    return MOST_HALVED_IF_SLOW if attack.is_slow else MOST_HALVED
 
 
 def _with_list(

@@ -201,6 +201,7 @@ class ArmTraining:
             self._records[model.index] = ModelRecord(kept.weights_sha256, kept.facts)
             for what, outputs in model.outputs.items():
                 self._answers.setdefault(what, {})[model.index] = outputs
+        future.forget()  # the answers alone are kept, until they are in the store
         self._progress.model_trained(self.arm.settings.label, len(indices))
 
     @property

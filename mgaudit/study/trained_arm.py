@@ -6,7 +6,7 @@ An arm is one noise scheme of a study, with its models. The plain arm is the arm
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,8 @@ from mgaudit.targets.datasets.duplicates import CopyGroups
 from mgaudit.targets.fitting.privacy_plan import default_delta
 from mgaudit.targets.querying.queries import NoiseDraws, Queries
 from mgaudit.targets.seeds import numpy_generator
+
+Number = TypeVar("Number", bound=np.floating)
 
 
 def questions_of(arm: Arm, arms: Sequence[Arm]) -> list[Question]:
@@ -68,7 +70,7 @@ def planned_audit(
         data=data,
         attacks=attacks,
         observations=observed,
-        answers=_answers(outputs),
+        answers=_answers(outputs, observed),
         naive=None if plain is None else _naive_view(outputs, plain, observed),
         through=_noise_queries_view(outputs, plain),
     )
@@ -240,13 +242,20 @@ def _through(outputs: ArmOutputs, draws: NoiseDraws, needs: frozenset[str]) -> O
     )
 
 
-def _answers(outputs: ArmOutputs) -> Answers:
-    """Returns which predictions of the converged models are correct."""
+def _answers(outputs: ArmOutputs, observed: Observations) -> Answers:
+    """Returns which predictions of the converged models are correct.
+
+    `observed` has the outputs of all of them for the queries of the attacks.
+    """
     dataset = outputs.design.dataset
     # Accuracy is that of the examples as they are, whatever the attacks query.
-    logits = outputs.logits(Queries())
-    predictions = logits["pool"][:, :, 0].argmax(axis=-1)
-    test_predictions = logits["test"][:, :, 0].argmax(axis=-1)
+    if outputs.trained.arm.queries == Queries() and observed.population_logits is not None:
+        pool, test = observed.logits, observed.population_logits  # which need not be read again
+    else:
+        logits = outputs.logits(Queries())
+        pool, test = logits["pool"], logits["test"]
+    predictions = pool[:, :, 0].argmax(axis=-1)
+    test_predictions = test[:, :, 0].argmax(axis=-1)
     return Answers(predictions == dataset.labels, test_predictions == dataset.test_labels)
 
 
@@ -268,15 +277,20 @@ def observe(
     population_extras: dict[str, NDArray[np.floating]] = {}
     for extra in extras_in(needs):
         values = extra.compute(outputs, design)
-        extras[extra.name] = values.of_examples[rows]
+        extras[extra.name] = _of_models(values.of_examples, rows)
         if values.of_population is not None:
-            population_extras[extra.name] = values.of_population[rows]
+            population_extras[extra.name] = _of_models(values.of_population, rows)
     return Observations(
-        logits["pool"][rows],
+        _of_models(logits["pool"], rows),
         dataset.labels,
         design.membership[models],
-        logits["test"][rows],
+        _of_models(logits["test"], rows),
         dataset.test_labels,
         extras,
         population_extras,
     )
+
+
+def _of_models(values: NDArray[Number], rows: list[int]) -> NDArray[Number]:
+    """Returns the rows of `values` (models, ...): the array itself, not a copy, if it is all."""
+    return values if rows == list(range(len(values))) else values[rows]

@@ -1,9 +1,8 @@
-"""The work of a worker: train one stack of models and query them, or time their training.
+"""The work of a worker: train one stack of models and query them.
 
 The module imports little, because each worker imports it before it starts to train.
 """
 
-import time
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -122,21 +121,3 @@ def _outputs(task: StackTask, index: int, content: bytes, dataset: Dataset) -> d
     except RAISED:  # the error is raised when the models are queried for an attack
         return {}
     return outputs
-
-
-@dataclass(frozen=True)
-class TimedTraining:
-    """One stack whose training is timed; `membership` is (models, examples), bool."""
-
-    recipe: Recipe
-    dataset: Dataset
-    membership: NDArray[np.bool_]
-    device: str
-
-
-def seconds_of_training(timed: TimedTraining) -> float:
-    """Returns the seconds that training the stack takes."""
-    started = time.perf_counter()
-    indices = range(len(timed.membership))
-    train(timed.recipe, timed.dataset, timed.membership, indices, timed.device)
-    return time.perf_counter() - started

@@ -103,7 +103,7 @@ def die_in_training_and_in_an_attack(folder: str) -> None:
 
     Only the first worker of each kind dies, and the worker that Dask starts in its place is whole.
     """
-    mean_losses, mounted = loop.mean_losses, mounting._mounted
+    mean_losses, mounted = loop.mean_losses, mounting.mount_part
     steps = 0
 
     def dying_mean_losses(*arguments: Any) -> Any:
@@ -118,7 +118,7 @@ def die_in_training_and_in_an_attack(folder: str) -> None:
         die_once(f"{folder}/attack")
         return outcome
 
-    loop.mean_losses, mounting._mounted = dying_mean_losses, dying_mounted
+    loop.mean_losses, mounting.mount_part = dying_mean_losses, dying_mounted
 
 
 def report_on_deaths(client: Client, folder: Path, expected: dict[str, Any]) -> dict[str, Any]:

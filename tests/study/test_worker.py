@@ -94,3 +94,31 @@ def test_a_network_that_cannot_be_queried_is_trained_and_kept(
     assert trained.answers == {}
     with pytest.raises(ValueError, match="the network fails in evaluation"):
         ArmOutputs(trained, plan.design).answer(questions_of(arm, plan.arms)[0])
+
+
+def test_outputs_in_use_are_in_memory_once_and_others_are_read_again(small: dict[str, Any]) -> None:
+    plan = planned(small)
+    (arm,), design = plan.arms, plan.design
+    outputs = ArmOutputs(train_arm(arm, design, 1, Progress()), design)
+    (question, *_) = questions_of(arm, plan.arms)
+    first = outputs.answer(question)
+    content = first["pool"].copy()
+    view = np.asarray(first["pool"].data.toreadonly())  # as attacks see it
+    del first
+    again = outputs.answer(question)
+    assert np.array_equal(again["pool"], content)
+    assert not np.shares_memory(again["pool"], view)  # the other split was no longer in use
+    for split, values in outputs.answer(question).items():
+        assert values is again[split]
+
+
+def test_what_a_stack_returned_is_kept_only_as_answers(small: dict[str, Any]) -> None:
+    plan = planned(small)
+    (arm,), design = plan.arms, plan.design
+    with ThisProcess() as pool, ArmTraining(arm, design, Progress()) as training:
+        training.submit(pool, pool.share(design.dataset))
+        for future in pool.completed():
+            training.keep(future)
+            assert future.result() is None
+        trained = training.trained()
+    assert len(trained.records) == arm.settings.models
