@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from mgaudit.errors import UsageError
+from mgaudit.reports.files import DP_AUDIT_FILE
 from mgaudit.storage import run_folder
 from mgaudit.storage.run_folder import MARKER_FILE, RunFolder
 from tests.fake_study import arrays, result, study, write
@@ -110,6 +112,12 @@ def test_reports_keep_the_partial_files_of_a_process_that_works(tmp_path: Path) 
         partial.touch()
         folder.write_reports(["csv"])
         assert partial.exists()
+
+
+def test_an_audit_of_dp_sgd_has_no_ppv_at_a_prior(tmp_path: Path) -> None:
+    (tmp_path / DP_AUDIT_FILE).write_text("{}")
+    with pytest.raises(UsageError, match="--prior is for audits that report a PPV"):
+        RunFolder(tmp_path).write_reports(["html"], None, False, 0.03)
 
 
 def test_a_disk_that_fills_up_while_reports_are_written_is_named(
