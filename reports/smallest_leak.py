@@ -90,7 +90,7 @@ def tpr_text(tpr: float) -> str:
 
 
 def _rounded_up(value: float, digits: int) -> float:
-    unit = 10**digits
+    unit = 10.0**digits
     return math.ceil(value * unit - 1e-9) / unit
 
 
