@@ -1,6 +1,7 @@
 """Help, names of runs, and what commands print at their end."""
 
 import csv
+import io
 from pathlib import Path
 from typing import Any
 
@@ -143,7 +144,8 @@ def test_a_report_adds_the_ppv_at_a_prior(run_name: str, tmp_path: Path) -> None
     out = ("--format", "csv", "--out", str(tmp_path))
     rendered = mgaudit("report", run_name, "--prior", "0.03", *out)
     assert rendered.exit_code == 0, rendered.output
-    rows = list(csv.DictReader((tmp_path / "report.csv").open(encoding="utf-8")))
+    text = (tmp_path / "report.csv").read_text(encoding="utf-8")
+    rows = list(csv.DictReader(io.StringIO(text)))
     (arms,) = read_result(Path("runs") / run_name)[0].studies
     for arm in arms.arms:
         assert arm.risk is not None
