@@ -65,7 +65,9 @@ SMALLEST_LEAKS = (
     "the expected TPR for which the interval would be above guessing in {power:g} % of audits. "
     "Each is computed from the standard errors of the arm's own intervals, and from the variance "
     "that a leak adds because it differs between examples (0.3 times the excess over guessing, "
-    "divided by the number of examples; measured for stacked and RMIA, and higher for LiRA)."
+    "divided by the number of examples; measured for stacked and RMIA, and higher for LiRA). With "
+    "two to seven targets, whose standard errors are imprecise, it is no smaller than the value "
+    "that is planned from the numbers of targets and examples."
 )
 INTERPOLATION = (
     "Interpolation: accuracy and attack success are assumed linear between neighbouring strengths "

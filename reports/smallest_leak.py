@@ -57,7 +57,8 @@ def _values(leak: SmallestLeak) -> list[str]:
 
 
 def _found(attack: str, values: str, power: str) -> str:
-    return f"a leak that gives {attack} {values} would have been found with {power} power"
+    leak = f"a leak that gives the attack {attack} {values}"
+    return f"{leak} would have been found with about {power} power"
 
 
 def _of_many(leaks: Sequence[SmallestLeak]) -> str:

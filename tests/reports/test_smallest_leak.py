@@ -18,8 +18,9 @@ from mgaudit.reports.smallest_leak import MOST_NAMED, SmallestLeak, smallest_lea
 from tests.fake_study import arrays, html_text, pdf_text, result, study
 
 SENTENCE = (
-    "Smallest leaks: For dp-sgd (epsilon=8), no leak is proved; a leak that gives lira an AUC "
-    "above 0.518 or a TPR above 13.15 % at 10 % FPR would have been found with 80 % power."
+    "Smallest leaks: For dp-sgd (epsilon=8), no leak is proved; a leak that gives the attack "
+    "lira an AUC above 0.518 or a TPR above 13.15 % at 10 % FPR would have been found with about "
+    "80 % power."
 )
 
 
@@ -69,8 +70,8 @@ def test_many_arms_have_one_sentence_that_holds_for_all() -> None:
     labels = [str(index) for index in range(number)]
     leaks = [leak(arm=index, auc=0.51 + index / 1000) for index in range(number)]
     assert smallest_leak_sentences(leaks, labels) == [
-        "No leak is proved for 6 arms; a leak that gives lira an AUC above 0.515 would have been "
-        "found with 80 % power in each of them."
+        "No leak is proved for 6 arms; a leak that gives the attack lira an AUC above 0.515 "
+        "would have been found with about 80 % power in each of them."
     ]
     leaks[1] = leak(arm=1, auc=None)
     assert smallest_leak_sentences(leaks, labels) == [
