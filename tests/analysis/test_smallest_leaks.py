@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
@@ -61,7 +62,7 @@ def judged(
     """Returns a study of one arm with its verdict, and its arrays."""
     arms, audit_arrays = Study([numbers], membership).of_arms([0], has_plain=False)
     samples = Samples.of(arms, audit_arrays)
-    empty = {"changes": [], "front": [], "matched": [], "dp_equivalent": []}
+    empty: dict[str, Any] = {"changes": [], "front": [], "matched": [], "dp_equivalent": []}
     analysis = Analysis(
         attack="lira",
         **empty,
@@ -198,7 +199,7 @@ def test_the_power_is_about_80_percent_with_shadow_models(audits: WithShadows) -
     assert 0.7 - error <= of_tpr <= 0.95
 
 
-def parts(**changes: float) -> Variances:
+def parts(**changes: Any) -> Variances:
     """The parts of the variance of an AUC over 16 targets with a jackknife."""
     of_16 = Variances(
         targets=16,
