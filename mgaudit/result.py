@@ -184,9 +184,10 @@ class Result:
 
     @cached_property
     def _document(self) -> "AuditDocument":
+        from mgaudit.analysis.smallest_leaks import with_smallest_leaks
         from mgaudit.reports.document import document
 
-        return document(self.record, self.arrays)
+        return document(with_smallest_leaks(self.record, self.arrays), self.arrays)
 
     @cached_property
     def _drawings(self) -> "dict[str, Drawing]":

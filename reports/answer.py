@@ -6,6 +6,7 @@ from mgaudit.reports.method import limits, threat_model
 from mgaudit.reports.plain_arm import plain_training
 from mgaudit.reports.results import AuditResult, StudyResult
 from mgaudit.reports.section import Section, Words
+from mgaudit.reports.smallest_leak import smallest_leak_sentences
 from mgaudit.reports.table import Cell, Table, number
 from mgaudit.reports.tables import headline
 
@@ -27,8 +28,15 @@ def answer_section(study: StudyResult) -> Section:
         "Answer",
         answers(study),
         first_accuracy_drawing(study),
-        Words([MEASURED, threat_model(study), limits(study)]),
+        Words([MEASURED, threat_model(study), limits(study), *_smallest_leaks(study)]),
     )
+
+
+def _smallest_leaks(study: StudyResult) -> list[str]:
+    """Returns a paragraph on the arms without a proven leak; none if there is no such arm."""
+    labels = [arm.label for arm in study.arms]
+    sentences = smallest_leak_sentences(study.smallest_leaks, labels)
+    return [" ".join(["Smallest leaks:", *sentences])] if sentences else []
 
 
 def answers(study: StudyResult) -> Table:

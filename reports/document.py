@@ -16,6 +16,7 @@ from mgaudit.reports.figures.drawing import Drawing
 from mgaudit.reports.figures.exposed import exposed_section
 from mgaudit.reports.figures.overview import figures_section
 from mgaudit.reports.method import facts_section, method_section
+from mgaudit.reports.prior import with_prior
 from mgaudit.reports.published import published_section
 from mgaudit.reports.results import Result, StudyResult
 from mgaudit.reports.risk_tables import risk_section
@@ -113,17 +114,28 @@ class AuditDocument(Document):
     result: Result = field(repr=False)
 
 
-def document(result: Result, arrays: Sequence[Arrays], full_paths: bool = False) -> AuditDocument:
+def document(
+    result: Result,
+    arrays: Sequence[Arrays],
+    full_paths: bool = False,
+    prior: float | None = None,
+) -> AuditDocument:
     """Returns the report of a result.
 
     Args:
         result: The result of one or several studies.
         arrays: The arrays of each study, in the order of `result.studies`.
         full_paths: Whether to show the directories of the data.
+        prior: A prior in (0, 1) at which to add the PPV; None adds none.
+
+    Raises:
+        UsageError: If a prior is given and the result has no PPV.
     """
+    if prior is not None:
+        result = with_prior(result, prior)
     complete = result
     if not full_paths:
-        result = with_short_paths(complete)
+        result = _with_leaks_of(complete, with_short_paths(complete))
     several = len(result.studies) > 1
     overview = []
     if several:
@@ -136,9 +148,20 @@ def document(result: Result, arrays: Sequence[Arrays], full_paths: bool = False)
         note=result.note,
         overview=overview,
         chapters=chapters,
-        closing=[_run_again(result, result is not complete)],
+        closing=[_run_again(result, result is not complete, prior)],
         result=result,
     )
+
+
+def _with_leaks_of(complete: Result, shortened: Result) -> Result:
+    """Returns the shortened result with the smallest leaks, which its JSON does not have."""
+    if shortened is complete:
+        return complete
+    pairs = zip(complete.studies, shortened.studies, strict=True)
+    studies = [
+        study.model_copy(update={"smallest_leaks": whole.smallest_leaks}) for whole, study in pairs
+    ]
+    return shortened.model_copy(update={"studies": studies})
 
 
 def _default_title(studies: Sequence[StudyResult]) -> str:
@@ -159,11 +182,12 @@ def _chapter(count: int, study: StudyResult, arrays: Arrays, several: bool) -> C
     return Chapter(anchor, title, question(study), verdict(study), sections, answer)
 
 
-def _run_again(result: Result, is_shortened: bool) -> Section:
+def _run_again(result: Result, is_shortened: bool, prior: float | None) -> Section:
+    option = "" if prior is None else f" --prior {prior!r}"
     where = "In the directory where the run was started, with RUN the directory of this report:"
     blocks: list[Block] = [
         Words([where]),
-        Listing(f"{result.command}\nmgaudit report RUN"),
+        Listing(f"{result.command}\nmgaudit report RUN{option}"),
         Words(["The settings, which are also in RUN/settings.toml:"]),
         Listing(result.settings_toml),
     ]

@@ -59,6 +59,16 @@ VERDICT = (
     "{level:.2f} %, so that all limits that the verdicts of this study read hold together with "
     "probability 95 % (Bonferroni's method)."
 )
+SMALLEST_LEAKS = (
+    "Smallest leaks: a leak is proved if the interval of AUC or TPR, at a level of {level:.2f} %, "
+    "is above guessing. For an arm without a proven leak, the report gives the expected AUC and "
+    "the expected TPR for which the interval would be above guessing in {power:g} % of audits. "
+    "Each is computed from the standard errors of the arm's own intervals, and from the variance "
+    "that a leak adds because it differs between examples (0.3 times the excess over guessing, "
+    "divided by the number of examples; measured for stacked and RMIA, and higher for LiRA). With "
+    "two to seven targets, whose standard errors are imprecise, it is no smaller than the value "
+    "that is planned from the numbers of targets and examples."
+)
 INTERPOLATION = (
     "Interpolation: accuracy and attack success are assumed linear between neighbouring strengths "
     "of a scheme. We compute each interval with the delta method, for every target and every "
@@ -231,6 +241,10 @@ def _comparisons(study: StudyResult) -> list[str]:
     """Returns how arms were compared, for the comparisons that the study has."""
     analysis = study.analysis
     paragraphs = [_verdict(study)] if analysis.verdicts else []
+    if study.smallest_leaks:
+        leak = study.smallest_leaks[0]
+        values = {"level": leak.level * 100, "power": leak.power * 100}
+        paragraphs.append(SMALLEST_LEAKS.format(**values))
     if analysis.changes:
         paragraphs.append(SIGNIFICANCE)
     if analysis.matched or analysis.dp_equivalent:

@@ -22,6 +22,7 @@ from mgaudit.reports.limits import RESULT_BYTES
 from mgaudit.reports.record import ChoiceRecord, Estimate, NamedChoice, Record
 from mgaudit.reports.risk import Risk
 from mgaudit.reports.search_record import SearchRecord
+from mgaudit.reports.smallest_leak import SmallestLeak
 
 SCHEMA_VERSION = 8
 PLAIN = "none"  # the name of the scheme without noise
@@ -408,7 +409,8 @@ class StudyResult(Record):
     the presentation of the metrics. `models_from` says who trained the models: mgaudit
     ("training"), a function or estimator of the user ("function"), or the user beforehand: all of
     them ("outputs") or only the target ("checkpoint"). For models of the user, `checks` has what
-    was checked about their outputs.
+    was checked about their outputs. `smallest_leaks` has those of the arms without a proven leak.
+    They follow from the arrays, so they are computed for a report and are no part of the JSON.
     """
 
     settings: dict[str, Any]
@@ -424,6 +426,7 @@ class StudyResult(Record):
     times: Times
     models_from: Literal["training", "function", "outputs", "checkpoint"] = "training"
     checks: InputChecks | None = None
+    smallest_leaks: list[SmallestLeak] = Field(default_factory=list, exclude=True)
 
     @property
     def plain(self) -> AuditResult | None:

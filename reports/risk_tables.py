@@ -29,7 +29,7 @@ def predictive_values(study: StudyResult) -> Table:
     arms = _arms(study)
     priors = [value.prior for value in arms[0][1].predictive_values[0].values]
     columns = ["Arm", "FPR at most, %", "FPR, %", "TPR, %"]
-    columns += [f"PPV at prior {prior * 100:g} %, %" for prior in priors]
+    columns += [f"PPV at prior {prior * 100:.10g} %, %" for prior in priors]
     rows = [_predictive_row(arm, values) for arm, risk in arms for values in risk.predictive_values]
     others = "groups" if is_by_group(study) else "examples"
     covered = f"this model and other {others}"
@@ -40,7 +40,7 @@ def predictive_values(study: StudyResult) -> Table:
         f"attack {arms[0][1].attack} accepts, when the prior is the share of members among the "
         "records that the adversary asks about: prior · TPR / (prior · TPR + (1 − prior) · FPR). "
         "In this audit the prior is 50 %; an adversary who asks about records from a large "
-        "population has a lower one.",
+        "population has a lower one. mgaudit report RUN --prior P adds the PPV at another prior.",
         "FPR is the probability that a new non-member is accepted, (accepted + 1) / (non-members + "
         "1): the share of the target's own non-members that are accepted is too low, because they "
         "set the threshold. With few non-members it is above the level. Intervals are 95 % "

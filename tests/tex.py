@@ -59,7 +59,7 @@ COMBINING = {
 }
 COMBINING |= {"r": 0x30A, "H": 0x30B, "v": 0x30C, "c": 0x327}
 TOKEN = re.compile(
-    r"\\mgauditchar\{([0-9A-F]+)\}|\\mgauditquote\{\}(q?)|\\hspace\{0pt\}(z?)|\\ensuremath\{\^\{\\circ\}\}(d?)"
+    r"\\mgauditgap\{\}(g?)|\\mgauditchar\{([0-9A-F]+)\}|\\mgauditquote\{\}(q?)|\\hspace\{0pt\}(z?)|\\ensuremath\{\^\{\\circ\}\}(d?)"
     r"|\\ensuremath\{([\^_])\{(\d)\}\}|\\ensuremath\{(-)\}|\\ensuremath\{\\([A-Za-z]+)\}|\\([`'^~=\".urHvc])\{([A-Za-z])\}"
     r"|\\(?!allowbreak|mgauditquote)([A-Za-z]+)\{\}|\\([{}$&#_%])|(\\kern0pt\{\}|\{\}|\\allowbreak\{\}|\\mbox\{|\})|(\\,)|(\\-)|(~)|(.)",
     re.DOTALL,
@@ -78,6 +78,7 @@ def read(tex: str) -> str:
 
 def _read(match: re.Match[str]) -> str:
     (
+        gap,
         number,
         quote,
         zero,
@@ -93,6 +94,8 @@ def _read(match: re.Match[str]) -> str:
         *rest,
     ) = match.groups()
     nothing, thin, hyphen, blank, other = rest
+    if gap is not None:
+        return " "
     if number:
         return chr(int(number, 16))
     if quote is not None:

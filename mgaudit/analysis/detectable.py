@@ -203,7 +203,27 @@ def _smallest(
 
     `variance` returns that of one target by effect, and `null` is the value without an effect.
     """
-    own, common = _multiples(size.models, level)
+    own, common = multiples(size.models - 1, level)
+
+    def needed(effect: float) -> float:
+        part_of_targets = own**2 * variance(effect) / size.models
+        part_of_examples = common**2 * shared * effect / size.examples
+        return math.sqrt(part_of_targets + part_of_examples)
+
+    return smallest_effect(needed, null, bounds, largest)
+
+
+def smallest_effect(
+    needed: Callable[[float], float],
+    null: float,
+    bounds: tuple[float, float],
+    largest: float | None = None,
+) -> float | None:
+    """Returns the smallest effect that is detected, at most `largest`; None if none is.
+
+    An effect is detected if its distance from 0 is at least that which `needed` returns for it.
+    `null` is the value without an effect, and `bounds` are the least and the largest value.
+    """
     least, most = bounds
 
     def lack(effect: float) -> float:
@@ -211,10 +231,7 @@ def _smallest(
         value = null + effect
         below, above = value - least, most - value
         logits = math.log(below / above) - math.log((null - least) / (most - null))
-        distance = logits / (1 / below + 1 / above)
-        part_of_targets = own**2 * variance(effect) / size.models
-        part_of_examples = common**2 * shared * effect / size.examples
-        return math.sqrt(part_of_targets + part_of_examples) - distance
+        return needed(effect) - logits / (1 / below + 1 / above)
 
     top = (most - null if largest is None else largest) * (1 - SMALLEST)
     effects = np.geomspace(SMALLEST, top, STEPS)
@@ -227,15 +244,15 @@ def _smallest(
     return float(optimize.brentq(lack, effects[first - 1], effects[first]))
 
 
-def _multiples(models: int, level: float) -> tuple[float, float]:
+def multiples(degrees_of_freedom: int, level: float) -> tuple[float, float]:
     """Returns the multiples of a standard error that an effect must have to be detected.
 
-    The first is for the targets' part of the standard error, which is estimated from `models`
-    targets, and the second for the examples' part. One target has normal intervals.
+    The first is for the targets' part of the standard error, which is estimated with these degrees
+    of freedom, and the second for the examples' part. One target has none, and normal intervals.
     """
     tail = (1 - level) / 2
     normal = float(special.ndtri(POWER) - special.ndtri(tail))
-    if models == 1:
+    if degrees_of_freedom == 0:
         return normal, normal
-    critical = -float(special.stdtrit(models - 1, tail))
-    return float(special.nctdtrinc(models - 1, 1 - POWER, critical)), normal
+    critical = -float(special.stdtrit(degrees_of_freedom, tail))
+    return float(special.nctdtrinc(degrees_of_freedom, 1 - POWER, critical)), normal

@@ -104,6 +104,10 @@ class Samples:
         interval = two_way_interval(numbers, self.trials, bounds, level)
         return Estimate(value=interval.value, low=interval.low, high=interval.high)
 
+    def variances(self, quantity: Quantity) -> Variances:
+        """Returns the parts of the variance from which `own` computes its interval."""
+        return Variances.of(self._at(quantity, self.targets[quantity.arm, quantity.attack]))
+
     def variance_parts(self, terms: Terms) -> VarianceParts:
         """Returns the parts of the variance of the mean of a weighted sum, over shared targets."""
         total = self._sum(terms, fewest=1)

@@ -37,6 +37,15 @@ ChaptersOption = Annotated[
 FullPathsOption = Annotated[
     bool, typer.Option("--full-paths", help="Show the directories of the data.")
 ]
+PriorOption = Annotated[
+    float | None,
+    typer.Option(
+        "--prior",
+        help="Share of members among the records that an adversary asks about, in (0, 1). Adds "
+        "the PPV at this prior, beside those at 0.5, 0.1 and 0.01.",
+        show_default=False,
+    ),
+]
 DestinationOption = Annotated[
     Path | None,
     typer.Option(
@@ -50,6 +59,7 @@ def report(
     format_: FormatOption = None,
     chapters: ChaptersOption = False,
     full_paths: FullPathsOption = False,
+    prior: PriorOption = None,
     out_folder: DestinationOption = None,
     runs: RunsOption = RUNS,
     quiet: QuietOption = False,
@@ -57,18 +67,22 @@ def report(
     """Render the reports of a run again, or join several runs into one. Needs no torch.
 
     - `mgaudit report latest --format html,latex`
+    - `mgaudit report latest --prior 0.03`
 
     Arms of several runs are compared as if they belonged to one study. This requires the same data,
     members and settings. The joined result gets a run directory of its own.
     """
+    from mgaudit.reports.prior import checked_prior  # imports pydantic, which help does not need
+
     with user_errors():
         formats = chosen_formats(format_, FORMATS)
+        checked_prior(prior)
         if len(run_folders) == 1:
             folder = _folder_of_one(run_folders[0], runs)
-            paths = folder.write_reports(formats, out_folder, full_paths)
+            paths = folder.write_reports(formats, out_folder, full_paths, prior)
         else:
             folder = _folder_of_several(run_folders, runs, out_folder, chapters)
-            paths = folder.write_reports(formats, None, full_paths)
+            paths = folder.write_reports(formats, None, full_paths, prior)
     if not quiet:
         print_paths(paths)
 

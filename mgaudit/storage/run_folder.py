@@ -200,19 +200,30 @@ class RunFolder:
         write_results(self.path, contents)
 
     def write_reports(
-        self, formats: Sequence[str], destination: Path | None = None, full_paths: bool = False
+        self,
+        formats: Sequence[str],
+        destination: Path | None = None,
+        full_paths: bool = False,
+        prior: float | None = None,
     ) -> list[Path]:
         """Renders the reports of the result and returns their paths.
 
         The files are written after all reports have been rendered, to `destination` or, if that is
-        None, to the run folder. `full_paths` states whether to show the directories of the data.
+        None, to the run folder. `full_paths` states whether to show the directories of the data,
+        and `prior` is one in (0, 1) at which to add the PPV.
         """
         if (self.path / DP_AUDIT_FILE).exists():
+            if prior is not None:
+                rule = "is for audits that report a PPV, and an audit of DP-SGD has none"
+                raise UsageError("--prior", rule)
             return self._write(self._dp_reports(formats, full_paths), destination)
-        from mgaudit.reports.document import document  # imports matplotlib, which takes a second
+        # Both import scipy or matplotlib, which takes a second.
+        from mgaudit.analysis.smallest_leaks import with_smallest_leaks
+        from mgaudit.reports.document import document
         from mgaudit.storage.read_run import read_run
 
-        content = document(*read_run(self.path), full_paths)
+        result, arrays = read_run(self.path)
+        content = document(with_smallest_leaks(result, arrays), arrays, full_paths, prior)
         rendered = {FORMATS[name].name: FORMATS[name].render(content) for name in formats}
         return self._write(rendered, destination)
 

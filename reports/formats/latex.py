@@ -12,7 +12,8 @@ from mgaudit.reports.table import Cell, Table
 
 LONGEST_FLOAT = 20  # rows that certainly fit on one page
 MANY_COLUMNS = 7
-PORTRAIT, LANDSCAPE = 110, 166  # characters of a line in the type of a table with many columns
+PORTRAIT = 110  # characters of a line in the type of a table with many columns
+CHARACTER = 0.5  # em: the width of a digit and of most letters
 WIDEST = 60  # characters: the most that a column of text gets
 TALLEST = 2  # lines of a cell of text in a table on a portrait page
 BOLD = 1.4  # ratio of the widths of a bold heading and of a number with as many characters
@@ -35,7 +36,31 @@ PREAMBLE = r"""% Compiles with pdflatex and lualatex (xelatex: untested), refere
 \setlength{\emergencystretch}{3em}
 \IfFileExists{float.sty}{\usepackage{float}\floatplacement{table}{H}\floatplacement{figure}{H}}{}
 """
-TABLE_HEAD = "% Needs \\usepackage{array,booktabs,longtable}.\n"
+# A table is laid out for the line into which it is read. Where the line is narrower than the first
+# width that \mgauditfit gets, the layout is narrow: \mgauditpick takes its second argument, and a
+# line may end where \mgauditgap stands, between a number and its interval. Where the line is also
+# narrower than the second width, the table is shrunk to the line; a longtable, which cannot be, has
+# smaller letters. \mgauditrest is what the least widths of the columns leave of the line.
+TABLE_HEAD = r"""% Needs \usepackage{array,booktabs,longtable,graphicx}. The table fits the line.
+\ifdefined\mgauditrest\else\newdimen\mgauditrest\fi
+\providecommand{\mgauditfirst}[2]{#1}
+\providecommand{\mgauditsecond}[2]{#2}
+\providecommand{\mgauditsame}[1]{#1}
+\providecommand{\mgauditshrunk}[1]{\resizebox{\linewidth}{!}{#1}}
+\providecommand{\mgauditspace}{ }
+\providecommand{\mgauditfit}[2]{%
+  \edef\mgauditwidth{\the\linewidth}\let\mgauditbox\mgauditsame
+  \ifdim\linewidth<\dimexpr#1\relax
+    \let\mgauditpick\mgauditsecond\let\mgauditgap\mgauditspace
+    \ifdim\linewidth<\dimexpr#2\relax
+      \edef\mgauditwidth{\the\dimexpr#2\relax}\let\mgauditbox\mgauditshrunk
+    \fi
+    \mgauditrest\dimexpr\mgauditwidth-(#2)\relax
+  \else
+    \let\mgauditpick\mgauditfirst\let\mgauditgap\nobreakspace
+    \mgauditrest\dimexpr\mgauditwidth-(#1)\relax
+  \fi}
+"""
 
 
 def render_latex(document: AuditDocument) -> dict[str, bytes]:
@@ -84,13 +109,13 @@ def _table_lines(table: Table, label: str) -> list[str]:
     size = SMALLER if len(table.columns) > MANY_COLUMNS else SMALL
     setting = rf"{size}\setlength{{\tabcolsep}}{{3pt}}\raggedright"
     caption = rf"\caption{{{escape_latex(table.caption)}}}\label{{{label}}}"
-    columns = "@{}" + "".join(_column(table, share) for share in shares(table)) + "@{}"
+    columns, fit = f"@{{}}{_columns_tex(table)}@{{}}", _fit(table)
     heading = rf"\toprule {_row([_heading(column) for column in table.columns])} \midrule"
     rows = [_row([_cell(cell) for cell in row]) for row in table.rows]
     notes = [rf"\par\smallskip {{{SMALL} {_running(note)}\par}}" for note in table.notes]
     if len(rows) > LONGEST_FLOAT:
         return [
-            rf"\begingroup{setting}",
+            rf"\begingroup{setting}{fit}\ifdim\mgauditwidth>\linewidth\tiny{fit}\fi",
             rf"\begin{{longtable}}{{{columns}}}",
             rf"{caption}\tabularnewline",
             rf"{heading}\endfirsthead",
@@ -104,40 +129,62 @@ def _table_lines(table: Table, label: str) -> list[str]:
     return [
         r"\begin{table}",
         caption + r"\par\smallskip",
-        setting,
+        f"{setting}{fit}",
+        r"\mgauditbox{\begin{minipage}{\mgauditwidth}\raggedright",
         rf"\begin{{tabular}}{{{columns}}}",
         heading,
         *rows,
         r"\bottomrule",
         r"\end{tabular}",
+        r"\end{minipage}}\par",
         *notes,
         r"\end{table}",
     ]
 
 
-def _column(table: Table, share: float) -> str:
-    """Returns the definition of a column: left-aligned text, as wide as its share of the line."""
-    width = rf"\dimexpr {share:.4f}\linewidth-{_gaps(table):.3f}\tabcolsep\relax"
-    return rf">{{\raggedright\arraybackslash}}p{{{width}}}"
+def _columns_tex(table: Table) -> str:
+    """Returns the definitions of the columns: left-aligned text, in a wide and a narrow layout.
 
-
-def _gaps(table: Table) -> float:
-    """Returns how much of the space between columns each column gives."""
-    return 2 * (len(table.columns) - 1) / len(table.columns)
-
-
-def shares(table: Table) -> list[float]:
-    """Returns the share of the line that each column takes.
-
-    A column gets the width of its longest unbreakable piece, and more if it has longer text.
+    A column has its least width, and a share of the rest of the line.
     """
-    least, most = _least(table), _most(table)
-    line = LANDSCAPE if is_wide(table) else PORTRAIT
-    spare = max(line - sum(least), 1)
-    wished = [max(more - less, 0) for less, more in zip(least, most, strict=True)]
-    total = max(sum(wished), 1)
-    widths = [less + spare * wish / total for less, wish in zip(least, wished, strict=True)]
-    return [width / sum(widths) for width in widths]
+    layouts = [(least, _shares_of_rest(table, least)) for least in _layouts(table)]
+    (wide, of_wide), (narrow, of_narrow) = layouts
+    columns = []
+    for numbers in zip(wide, narrow, of_wide, of_narrow, strict=True):
+        least, narrow_least, share, narrow_share = numbers
+        ems = rf"\mgauditpick{{{CHARACTER * least:.2f}}}{{{CHARACTER * narrow_least:.2f}}}em"
+        rest = rf"\mgauditpick{{{share:.4f}}}{{{narrow_share:.4f}}}\mgauditrest"
+        width = rf"\dimexpr {ems}+{rest}\relax"
+        columns.append(rf">{{\raggedright\arraybackslash}}p{{{width}}}")
+    return "".join(columns)
+
+
+def _fit(table: Table) -> str:
+    """Returns the command that chooses the layout, with the widths that both layouts need."""
+    wide, narrow = (f"{CHARACTER * sum(least):.2f}em" for least in _layouts(table))
+    gaps = rf"{2 * (len(table.columns) - 1)}\tabcolsep"
+    return rf"\mgauditfit{{{wide}+{gaps}}}{{{narrow}+{gaps}}}"
+
+
+def _layouts(table: Table) -> tuple[list[float], list[float]]:
+    """Returns the least widths of the columns in both layouts, in characters.
+
+    In the narrow one, lines may also end between a number and its interval.
+    """
+    columns = range(len(table.columns))
+    return _least(table), [_longest_piece(table, column, True) + 1 for column in columns]
+
+
+def _shares_of_rest(table: Table, least: list[float]) -> list[float]:
+    """Returns the share that each column has of what these least widths leave of a line.
+
+    A column with longer text has more of it. If there is none, all columns grow alike.
+    """
+    wished = [max(more - less, 0) for less, more in zip(least, _most(table), strict=True)]
+    total = sum(wished)
+    if total == 0:
+        return [less / sum(least) for less in least]
+    return [wish / total for wish in wished]
 
 
 def is_wide(table: Table) -> bool:
@@ -164,8 +211,10 @@ def _least(table: Table) -> list[float]:
     return [_longest_piece(table, column) + 1 for column in range(len(table.columns))]
 
 
-def _longest_piece(table: Table, column: int) -> float:
+def _longest_piece(table: Table, column: int, is_narrow: bool = False) -> float:
     pieces = unbreakable(table, column)
+    if is_narrow:
+        pieces = [part for piece in pieces for part in _narrow_pieces(piece)]
     heading = [part for word in words(table.columns[column]) for part in parts(word)]
     return max([*map(len, pieces), *(BOLD * len(part) for part in heading)])
 
@@ -183,7 +232,26 @@ def _heading(text: str) -> str:
 
 
 def _cell(cell: Cell) -> str:
-    return " ".join(map(_piece, lines(cell).pieces))
+    return " ".join(map(_piece_of_cell, lines(cell).pieces))
+
+
+def _piece_of_cell(piece: str) -> str:
+    """Returns a piece that stays on one line where the line is wide enough."""
+    if " " not in piece:
+        return _piece(piece)
+    return r"\mgauditgap{}".join(map(_piece, _narrow_pieces(piece)))
+
+
+def _narrow_pieces(piece: str) -> list[str]:
+    """Returns the parts between which a narrow line may end.
+
+    >>> _narrow_pieces("0.589 ± 0.012"), _narrow_pieces("[96.0, 100.0]"), _narrow_pieces("5 %")
+    (['0.589', '± 0.012'], ['[96.0,', '100.0]'], ['5 %'])
+    """
+    if piece.startswith("["):
+        return piece.split(" ")
+    before, sign, error = piece.partition(" ± ")
+    return [before, f"± {error}"] if sign else [piece]
 
 
 def _piece(piece: str) -> str:

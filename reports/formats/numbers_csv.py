@@ -28,6 +28,7 @@ from mgaudit.reports.results import (
     StudyResult,
 )
 from mgaudit.reports.search_tables import settings_text
+from mgaudit.reports.smallest_leak import SmallestLeak
 
 COLUMNS = (
     "study",
@@ -55,6 +56,8 @@ COLUMNS = (
     "p_adjusted",
     "note",
 )
+
+NONE_FOUND = "no value is large enough"
 
 CsvRow = dict[str, CsvCell]
 
@@ -93,11 +96,22 @@ def _study(study: StudyResult) -> Iterator[CsvRow]:
         diverged: CsvRow = {"what": "models diverged", "value": len(lost.diverged)}
         yield arm_columns | diverged | {"note": "not audited"}
     yield from _comparisons(study)
+    for leak in study.smallest_leaks:
+        yield from _each(_named(study.arms[leak.arm]), _smallest_leak(leak))
     yield {"what": "seconds", "value": study.times.seconds}
     for key, seconds in study.times.training_seconds.items():
         yield {"arm": key, "what": "training seconds", "value": seconds}
     for key, models in study.times.models_reused.items():
         yield {"arm": key, "what": "models reused", "value": models}
+
+
+def _smallest_leak(leak: SmallestLeak) -> Iterator[CsvRow]:
+    what = f"smallest value found with {leak.power * 100:g} % power"
+    found: CsvRow = {"attack": leak.attack, "adversary": "adaptive", "what": what}
+    note = f"at a level of {leak.level * 100:.4g} %"
+    for metric, value in (("auc", leak.auc), (leak.tpr_metric, leak.tpr)):
+        if metric is not None:
+            yield found | {"metric": metric, "value": value, "note": note if value else NONE_FOUND}
 
 
 def _named(arm: AuditResult) -> CsvRow:

@@ -41,7 +41,7 @@ def _predictive_rows(values: PredictiveValues) -> Iterator[RiskRow]:
     for value in values.values:
         ppv = value.ppv
         numbers: RiskRow = {"value": ppv.value, "low": ppv.low, "high": ppv.high}
-        yield metric | {"what": f"PPV at prior {value.prior:g}"} | numbers
+        yield metric | {"what": f"PPV at prior {value.prior:.10g}"} | numbers
 
 
 def _flagged_rows(flagged: FlaggedRecords) -> Iterator[RiskRow]:

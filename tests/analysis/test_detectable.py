@@ -61,7 +61,7 @@ class Audits:
             generator = np.random.default_rng(seed)
             membership = generator.random((self.models, self.examples)) < 0.5
             counts = resample_counts(self.examples, generator, self.resamples)
-            numbers = self._numbers(metric, membership, counts, shift, exposed, generator)
+            numbers = self.numbers(metric, membership, counts, shift, exposed, generator)
             interval = two_way_interval(numbers, self.examples // 2, (0, 1), self.level)
             detected += interval.low > chance(metric, membership)
         return detected / self.number
@@ -74,14 +74,14 @@ class Audits:
             membership = generator.random((self.models, self.examples)) < 0.5
             counts = resample_counts(self.examples, generator, self.resamples)
             leaking, plain = (
-                self._numbers(metric, membership, counts, each, 0.0, generator)
+                self.numbers(metric, membership, counts, each, 0.0, generator)
                 for each in (shift, 0.0)
             )
             interval = two_way_interval(leaking - plain, self.examples // 2, (-1, 1), self.level)
             detected += interval.low > 0
         return detected / self.number
 
-    def _numbers(
+    def numbers(
         self,
         metric: str,
         membership: NDArray[np.bool_],

@@ -1,5 +1,7 @@
 """Help, names of runs, and what commands print at their end."""
 
+import csv
+import io
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +138,30 @@ def test_a_report_prints_its_paths_and_takes_formats_joined_by_commas(
     refused = mgaudit("report", "latest", "--format", "html,docx")
     assert refused.exit_code == 2
     assert "format must be one of html" in refused.stderr
+
+
+def test_a_report_adds_the_ppv_at_a_prior(run_name: str, tmp_path: Path) -> None:
+    out = ("--format", "csv", "--out", str(tmp_path))
+    rendered = mgaudit("report", run_name, "--prior", "0.03", *out)
+    assert rendered.exit_code == 0, rendered.output
+    text = (tmp_path / "report.csv").read_text(encoding="utf-8")
+    rows = list(csv.DictReader(io.StringIO(text)))
+    (arms,) = read_result(Path("runs") / run_name)[0].studies
+    for arm in arms.arms:
+        assert arm.risk is not None
+        own = [row for row in rows if row["arm"] == arm.key and row["what"] == "PPV at prior 0.03"]
+        assert len(own) == len(arm.risk.predictive_values) == 3
+        for row, values in zip(own, arm.risk.predictive_values, strict=True):
+            members, others = 0.03 * values.tpr.value, 0.97 * values.fpr
+            assert float(row["value"]) == pytest.approx(members / (members + others))
+            assert float(row["low"]) <= float(row["value"]) <= float(row["high"])
+
+
+@pytest.mark.parametrize("prior", ["0", "1", "3", "-0.1", "nan"])
+def test_a_prior_that_is_no_fraction_is_refused(run_name: str, prior: str) -> None:
+    refused = mgaudit("report", run_name, "--prior", prior)
+    assert refused.exit_code == 2
+    assert "--prior must be a fraction between 0 and 1" in refused.stderr
 
 
 def test_a_run_ends_with_a_verdict_and_one_line_for_each_arm(

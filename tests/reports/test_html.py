@@ -16,6 +16,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from mgaudit.analysis.samples import analyse_study
+from mgaudit.analysis.smallest_leaks import with_smallest_leaks
 from mgaudit.reports.arrays import Arrays
 from mgaudit.reports.document import Chapter, Document, document
 from mgaudit.reports.figures.drawing import Drawing
@@ -110,7 +111,9 @@ def result(*studies: StudyResult, title: str = "", note: str = "") -> Result:
 
 
 def small_document(study: StudyResult, arrays: Arrays) -> Document:
-    return document(result(study), [arrays])
+    """Returns the report with all that a reader can ask for: the PPV at a prior, smallest leaks."""
+    whole = with_smallest_leaks(result(study), [arrays])
+    return document(whole, [arrays], prior=None if study.arms[0].risk is None else 0.03)
 
 
 def grid_document(study: StudyResult, arrays: Arrays) -> Document:

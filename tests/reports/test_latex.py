@@ -80,10 +80,12 @@ def test_a_table_is_a_float_or_goes_over_pages() -> None:
 
 def test_a_number_stays_with_its_error() -> None:
     tex_source = table_tex(Table("k", "c", ["x"], [[Cell("0.589", "± 0.012 [0.3]", "†")]]), "l")
-    assert r"\mbox{0.589\ensuremath{\dagger} \ensuremath{\pm} 0.012} [0.3]" in tex_source
-    assert r"98.5 \mbox{[96.0, 100.0]}" in table_tex(
+    error = r"\mgauditgap{}\mbox{\ensuremath{\pm} 0.012}"
+    assert rf"0.589\ensuremath{{\dagger}}{error} [0.3]" in tex_source
+    assert r"98.5 [96.0,\mgauditgap{}100.0]" in table_tex(
         Table("k", "c", ["x"], [[Cell("98.5", "[96.0, 100.0]")]]), "l"
     )
+    assert r"\let\mgauditgap\nobreakspace" in tex_source  # on a line that is wide enough
 
 
 def test_a_wide_table_lies_on_its_side() -> None:
@@ -95,6 +97,51 @@ def test_a_wide_table_lies_on_its_side() -> None:
     assert not is_wide(
         Table("k", "c", ["Arm", "TPR"], [[Cell(name), Cell("98.5", "[96.0, 100.0]")]])
     )
+
+
+TEXT_LINE = 345.0  # pt: of an article with letters of 10 pt
+PICK = r"\\mgauditpick\{([\d.]+)\}\{([\d.]+)\}"
+EM, GAP = 8.0, 3.0  # pt: of \\scriptsize in such an article, and \\tabcolsep
+
+
+def widths_in_pt(tex_source: str) -> list[float]:
+    """The lines that a table needs with wide columns, and with narrow ones."""
+    (pair,) = re.findall(r"\\mgauditfit(\{[\d.]+em\+\d+\\tabcolsep\}\{[^}]*\})", tex_source)
+    needed = re.findall(r"([\d.]+)em\+(\d+)\\tabcolsep", pair)
+    return [float(ems) * EM + int(gaps) * GAP for ems, gaps in needed]
+
+
+def test_a_table_of_many_columns_fits_the_line_of_an_article() -> None:
+    columns = ["Arm", "Attack", *(f"TPR {index}" for index in range(7))]
+    numbers = [Cell("98.5", "[96.0, 100.0]"), Cell("0.589", "± 0.012")] * 4
+    row = [Cell("gaussian-mask (kappa=0.3)"), *numbers]
+    table = Table("k", "c", columns, [row])
+    tex_source = table_tex(table, "l")
+    wide, narrow = widths_in_pt(tex_source)
+    assert TEXT_LINE / wide < 0.7
+    assert TEXT_LINE / narrow > 0.9  # how much it is shrunk
+    shares = [
+        [float(share) for share in pair] for pair in re.findall(rf"{PICK}\\mgauditrest", tex_source)
+    ]
+    assert len(shares) == len(columns)
+    for of_layout in zip(*shares, strict=True):
+        assert sum(of_layout) == pytest.approx(1, abs=1e-3)
+    ems = [
+        float(first) for first in re.findall(r"\\mgauditpick\{([\d.]+)\}\{[\d.]+\}em", tex_source)
+    ]
+    gaps = 2 * (len(columns) - 1) * GAP
+    assert sum(ems) * EM + gaps == pytest.approx(wide, abs=0.1)
+    # A table that is too wide for that is shrunk to the line, which needs graphicx.
+    assert r"\mgauditbox{\begin{minipage}{\mgauditwidth}" in tex_source
+    wider = Table("k", "c", [*columns, *columns[2:]], [[*row, *numbers[1:]]])
+    assert widths_in_pt(table_tex(wider, "l"))[1] > TEXT_LINE
+    assert "graphicx" in tex_source.splitlines()[0]
+
+
+def test_a_longtable_that_is_too_wide_has_smaller_letters() -> None:
+    tex_source = table_tex(Table("k", "c", ["x", "y"], [[Cell("a"), Cell("b")]] * 30), "l")
+    assert re.search(r"\\ifdim\\mgauditwidth>\\linewidth\\tiny\\mgauditfit\{.*\}\\fi\n", tex_source)
+    assert "minipage" not in tex_source.partition(r"\begingroup")[2]
 
 
 @pytest.fixture(scope="module")
@@ -186,6 +233,32 @@ def test_the_article_compiles_whatever_the_names(files: dict[str, bytes], tmp_pa
     for sign in ("[U+4E2D]", "[U+202E]", "[U+1F642]"):
         assert sign in text
     # A table may stand over the edge by the width of a letter at most.
+    assert all(float(over) < 6 for over in re.findall(r"Overfull \\hbox \(([\d.]+)pt", done.stdout))
+
+
+ARTICLE = r"""\documentclass{article}
+\usepackage[T1]{fontenc}
+\IfFileExists{lmodern.sty}{\usepackage{lmodern}}{}
+\usepackage{textcomp}
+\usepackage{array,booktabs,longtable,graphicx}
+\begin{document}
+"""
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+def test_every_table_fits_an_article_of_one_column(tmp_path: Path) -> None:
+    content = document(result(study()), [arrays()])
+    inputs = ""
+    for section, table in content.tables:
+        name = f"{section.anchor}-{table.key}.tex"
+        (tmp_path / name).write_text(table_tex(table, f"tab:{name}"))
+        inputs += rf"\input{{{name}}}\clearpage" + "\n"
+    (tmp_path / "article.tex").write_text(rf"{ARTICLE}{inputs}\end{{document}}")
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "article.tex"]
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, errors="replace", check=False
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
     assert all(float(over) < 6 for over in re.findall(r"Overfull \\hbox \(([\d.]+)pt", done.stdout))
 
 

@@ -1,6 +1,8 @@
 """The folder of a run: its name on other days and in other time zones."""
 
+import csv
 import errno
+import io
 import os
 import time
 from datetime import date
@@ -8,8 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from mgaudit.analysis.smallest_leaks import smallest_leaks
+from mgaudit.errors import UsageError
+from mgaudit.reports.files import DP_AUDIT_FILE, RESULT_FILE
 from mgaudit.storage import run_folder
 from mgaudit.storage.run_folder import MARKER_FILE, RunFolder
+from tests.analysis.test_smallest_leaks import fake_audit
 from tests.fake_study import arrays, result, study, write
 
 SHA256 = 64 * "a"
@@ -110,6 +116,27 @@ def test_reports_keep_the_partial_files_of_a_process_that_works(tmp_path: Path) 
         partial.touch()
         folder.write_reports(["csv"])
         assert partial.exists()
+
+
+def test_reports_have_the_smallest_leak_that_the_arrays_give(tmp_path: Path) -> None:
+    audit, audit_arrays = fake_audit()
+    write(tmp_path / "run", result(audit), [audit_arrays])
+    stored = (tmp_path / "run" / RESULT_FILE).read_bytes()
+    RunFolder(tmp_path / "run").write_reports(["csv"])
+    text = (tmp_path / "run" / "report.csv").read_text(encoding="utf-8")
+    rows = [row for row in csv.DictReader(io.StringIO(text)) if row["what"].startswith("smallest")]
+    (leak,) = smallest_leaks(audit, audit_arrays)
+    assert [(row["metric"], float(row["value"])) for row in rows] == [
+        ("auc", leak.auc),
+        ("tpr@0.1", leak.tpr),
+    ]
+    assert (tmp_path / "run" / RESULT_FILE).read_bytes() == stored
+
+
+def test_an_audit_of_dp_sgd_has_no_ppv_at_a_prior(tmp_path: Path) -> None:
+    (tmp_path / DP_AUDIT_FILE).write_text("{}")
+    with pytest.raises(UsageError, match="--prior is for audits that report a PPV"):
+        RunFolder(tmp_path).write_reports(["html"], None, False, 0.03)
 
 
 def test_a_disk_that_fills_up_while_reports_are_written_is_named(
