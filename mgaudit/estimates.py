@@ -34,7 +34,7 @@ def estimate(
     progress: ProgressBars | None = None,
     **arguments: Any,
 ) -> PlanTime:
-    """Estimates how long `compare` would take with these arguments; nothing is kept.
+    """Estimates how long `compare` would take with these arguments; no model is kept.
 
     With examples and labels `x` and `y`, `study` is a training function, an estimator or several by
     name, and the arguments are those of `audit`. With `fit`, they are those of `run`. Training
@@ -56,7 +56,7 @@ def estimate(
 
 
 def estimate_run(**arguments: Any) -> PlanTime:
-    """Estimates how long `run` would take with these arguments; nothing is kept.
+    """Estimates how long `run` would take with these arguments; no model is kept.
 
     Raises UsageError as `run`.
     """
