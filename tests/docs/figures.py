@@ -22,7 +22,7 @@ from mgaudit.reports.tables import (
     rounded_up,
 )
 from tests.docs.pages import ROOT
-from tests.docs.recorded import AWAITED, Recorded, Where, facts, number_of
+from tests.docs.recorded import Recorded, Where, facts, number_of
 
 WIDTH = 128  # of the lines of a quote
 
@@ -116,11 +116,6 @@ class Figure:
     star: bool = False
     dagger: Where | None = None
 
-    @property
-    def is_awaited(self) -> bool:
-        """Whether the number is not recorded yet."""
-        return self.where["recording"] in AWAITED
-
     def text(self) -> str:
         """Returns the text of the figure on the page."""
         text = self.form(number_of(self.where), "*" if self.star and self._is_coarse() else "")
@@ -144,11 +139,6 @@ class Extreme:
     choose: Callable[..., Figure]
     figures: Sequence[Figure]
 
-    @property
-    def is_awaited(self) -> bool:
-        """Whether one of the numbers is not recorded yet."""
-        return any(figure.is_awaited for figure in self.figures)
-
     def text(self) -> str:
         """Returns the text of the figure on the page."""
         return self.choose(self.figures, key=lambda figure: number_of(figure.where).value).text()
@@ -169,11 +159,6 @@ class Fact:
     recording: str
     key: str
 
-    @property
-    def is_awaited(self) -> bool:
-        """Whether the recording is not made yet."""
-        return self.recording in AWAITED
-
     def text(self) -> str:
         """Returns the text of the fact on the page, without the build after a "+"."""
         known = facts(self.recording)
@@ -185,14 +170,11 @@ Shown = Figure | Extreme | Fact
 
 @dataclass(frozen=True)
 class Place:
-    """A part of a page, from `start` to `end`, and the text that it should have.
-
-    The text is None if it is not recorded yet.
-    """
+    """A part of a page, from `start` to `end`, and the text that it should have."""
 
     start: int
     end: int
-    expected: str | None
+    expected: str
 
 
 def joined(text: str) -> str:
@@ -240,10 +222,8 @@ class Table:
     columns: Mapping[str, Column | None]
     rows: Mapping[Any, Where]  # by a tuple of labels
 
-    def row(self, labels: tuple[str, ...], where: Where) -> str | None:
-        """Returns the line of a row; None if it is not recorded yet."""
-        if where["recording"] in AWAITED:
-            return None
+    def row(self, labels: tuple[str, ...], where: Where) -> str:
+        """Returns the line of a row."""
         label = iter(labels)
         return line(
             [
@@ -269,10 +249,7 @@ class Table:
         lines = list(re.compile(r"\|.*(?=\n)").finditer(page, *block.span(1)))
         if len(lines) == len(expected):
             return [Place(*row.span(), text) for row, text in zip(lines, expected, strict=True)]
-        recorded = [row for row in expected if row is not None]
-        if len(recorded) < len(expected):
-            raise LookupError(f"{self.page.name}: {len(lines)} rows, not {len(expected)}")
-        return [Place(*block.span(1), "".join(f"{row}\n" for row in recorded) or None)]
+        return [Place(*block.span(1), "".join(f"{row}\n" for row in expected))]
 
 
 def line(cells: list[str]) -> str:
@@ -296,7 +273,7 @@ class Sentence:
             raise LookupError(f"{self.page.name}: {len(found)} times {self.text!r}")
         assert self.text.count("{}") == len(self.figures), self.text
         return [
-            Place(*found[0].span(group), None if figure.is_awaited else figure.text())
+            Place(*found[0].span(group), figure.text())
             for group, figure in enumerate(self.figures, start=1)
         ]
 
@@ -338,7 +315,7 @@ def differences(tied: Tied, page: str) -> list[str]:
         f"{tied.page.relative_to(ROOT)}: {shown!r} should be {expected!r}"
         for place in places
         for shown, expected in [(page[place.start : place.end], place.expected)]
-        if expected is not None and joined(shown) != joined(expected)
+        if joined(shown) != joined(expected)
     ]
 
 
@@ -346,6 +323,6 @@ def written(tied: Tied, page: str) -> str:
     """Returns the page with the recorded figures."""
     for place in reversed(tied.places(page)):
         shown, expected = page[place.start : place.end], place.expected
-        if expected is not None and joined(shown) != joined(expected):
+        if joined(shown) != joined(expected):
             page = page[: place.start] + expected + page[place.end :]
     return page

@@ -395,7 +395,7 @@ def on_cifar_cnn() -> list[Tied]:
         ),
         sentence(
             RESULTS,
-            "calibrated attacks (paired differences: stacked {}, rmia {}, lira {}) and test "
+            "that of LiRA (paired differences: stacked {}, rmia {}, lira {}), and test "
             "accuracy by {} percentage points.",
             *paired(run, "stacked", "rmia", "lira"),
             figure(run, mask(0.3), ACCURACY_CHANGE, form=negative(PERCENT)),

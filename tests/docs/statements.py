@@ -33,10 +33,10 @@ from tests.docs.page_figures import (
     kind,
     mask,
 )
-from tests.docs.recorded import AWAITED, Recorded, Where, arms, facts, number_of
+from tests.docs.recorded import Recorded, Where, arms, facts, number_of
 
 KAPPAS = (0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2)
-SWEEPS = [run for run in (*DIGITS_OF.values(), CIFAR_SWEEP) if run["recording"] not in AWAITED]
+SWEEPS = [*DIGITS_OF.values(), CIFAR_SWEEP]
 CALIBRATED = ("stacked", "rmia", "lira")
 # The strengths of a row are matched: κ² = σ² = rate / (1 − rate).
 INPUT_NOISE = [
@@ -158,9 +158,14 @@ ON_CIFAR_MLP = [
 ON_CIFAR_CNN = [
     Statement(
         RESULTS,
-        "It lowers the AUC of the calibrated attacks",
-        lambda: all(
-            is_below(get(CIFAR_CNN, mask(0.3), AUC_CHANGE, by(attack))) for attack in CALIBRATED
+        "It lowers the AUC of `stacked` and RMIA, and perhaps that of LiRA",
+        lambda: (
+            {
+                attack
+                for attack in CALIBRATED
+                if is_below(get(CIFAR_CNN, mask(0.3), AUC_CHANGE, by(attack)))
+            }
+            == {"stacked", "rmia"}
         ),
     ),
     Statement(
@@ -380,9 +385,4 @@ OF_RECORDINGS = {
     "kappa-sweep-cifar": ON_CIFAR_SWEEP,
     "cifar-cnn": ON_CIFAR_CNN,
 }
-STATEMENTS = [
-    statement
-    for recording, statements in OF_RECORDINGS.items()
-    if recording not in AWAITED
-    for statement in statements
-]
+STATEMENTS = [statement for statements in OF_RECORDINGS.values() for statement in statements]

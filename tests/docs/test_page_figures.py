@@ -15,7 +15,7 @@ from tests.docs import figures, recorded
 from tests.docs.figures import Table, Tied, differences, joined, written
 from tests.docs.page_figures import FINDINGS, NOT_TIED, README, RESULTS, tied
 from tests.docs.pages import PAGES, commands
-from tests.docs.recorded import AWAITED, facts
+from tests.docs.recorded import facts
 from tests.docs.statements import STATEMENTS, Statement
 from tests.fake_study import result, study
 from tests.test_benchmarks import benchmark
@@ -43,13 +43,7 @@ def test_a_page_shows_the_recorded_numbers(part: Tied) -> None:
     assert differences(part, part.page.read_text(encoding="utf-8")) == []
 
 
-def is_recorded(part: Tied) -> bool:
-    """Returns whether a number of the part is recorded; those of AWAITED are not."""
-    places = part.places(part.page.read_text(encoding="utf-8"))
-    return any(place.expected is not None for place in places)
-
-
-@pytest.mark.parametrize("part", list(filter(is_recorded, TIED)), ids=name)
+@pytest.mark.parametrize("part", TIED, ids=name)
 def test_a_figure_that_differs_in_its_last_digit_is_found_and_corrected(part: Tied) -> None:
     page = part.page.read_text(encoding="utf-8")
     changed_pages = list(with_another_digit(part, page))
@@ -61,8 +55,7 @@ def test_a_figure_that_differs_in_its_last_digit_is_found_and_corrected(part: Ti
 
 def with_another_digit(part: Tied, page: str) -> Iterator[str]:
     """Yields the page with one number changed in its last digit, for each number of the part."""
-    places = [place for place in part.places(page) if place.expected is not None]
-    for place in places:
+    for place in part.places(page):
         for number in NUMBER.finditer(page, place.start, place.end):
             last = number.end() - 1
             yield page[:last] + str((int(page[last]) + 1) % 10) + page[last + 1 :]
@@ -73,8 +66,7 @@ def test_a_row_too_few_is_found() -> None:
         if isinstance(part, Table):
             page = part.page.read_text(encoding="utf-8")
             last = part.places(page)[-1]
-            if last.expected is not None:
-                assert differences(part, page[: last.start] + page[last.end + 1 :])
+            assert differences(part, page[: last.start] + page[last.end + 1 :])
 
 
 @pytest.mark.parametrize("statement", STATEMENTS, ids=name)
@@ -93,7 +85,7 @@ def without_tied(page: Path) -> str:
     text = page.read_text(encoding="utf-8")
     places = [place for part in TIED if part.page == page for place in part.places(text)]
     for place in sorted(places, key=lambda place: place.start, reverse=True):
-        text = text[: place.start] + "…" + text[place.end :]  # also if it is awaited
+        text = text[: place.start] + "…" + text[place.end :]
     for (other, words), _ in NOT_TIED.items():
         if other == page:
             text = without_part(text, words)
@@ -117,15 +109,12 @@ def without_part(text: str, words: str) -> str:
 def test_a_page_has_the_command_of_a_recording(recording: str) -> None:
     command = f"mgaudit {record_results.RECORDINGS[recording]}"
     assert any(command in commands(page) for page in PAGES)
-    if recording in AWAITED:
-        assert not (recorded.RESULTS / f"{recording}.csv").exists()
-    else:
-        assert facts(recording)["command"] == command
+    assert facts(recording)["command"] == command
 
 
 def test_all_numbers_are_from_the_same_code_processor_and_versions() -> None:
     """The page of results states them once."""
-    made = [facts(name) for name in record_results.RECORDINGS if name not in AWAITED]
+    made = [facts(name) for name in record_results.RECORDINGS]
     for key in ("processor", "code_sha256", "versions"):
         assert all(one[key] == made[0][key] for one in made), key
 
