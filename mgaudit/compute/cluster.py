@@ -314,9 +314,11 @@ def _run(expected: Fingerprint, topic: str, message: bytes, *arrays: NDArray[Any
 
 def _set_outcome(future: Future[Any], theirs: Any, error: BaseException | None) -> None:
     """Gives a future the outcome of Dask's future, whose error is known."""
+    from distributed.client import FutureCancelledError
     from distributed.scheduler import KilledWorker
 
-    if theirs.cancelled():
+    # A future may be cancelled at any moment after its error was read.
+    if theirs.cancelled() or isinstance(error, FutureCancelledError):
         future.set_error(RuntimeError(LOST))
     elif isinstance(error, KilledWorker):
         words = f"the workers of {future.name} died again and again"
@@ -330,11 +332,12 @@ def _set_outcome(future: Future[Any], theirs: Any, error: BaseException | None) 
 @contextmanager
 def _connected() -> Iterator[None]:
     """Says that the scheduler was lost, where Dask raises an error of the connection."""
+    from distributed.client import FutureCancelledError
     from distributed.comm.core import CommClosedError
 
     try:
         yield
-    except CommClosedError as error:
+    except (CommClosedError, FutureCancelledError) as error:
         raise RuntimeError(LOST) from error
 
 

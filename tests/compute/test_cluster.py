@@ -15,6 +15,7 @@ from mgaudit.compute.cluster import on_cluster
 from mgaudit.compute.fingerprint import Fingerprint, fingerprint
 from mgaudit.compute.messages import packed_apart, unpacked_with
 from mgaudit.compute.parallel import processors
+from mgaudit.compute.pool import Future
 from mgaudit.errors import UsageError
 
 distributed = pytest.importorskip("distributed")
@@ -129,6 +130,32 @@ def test_a_task_whose_worker_died_is_run_again_and_one_that_always_dies_is_named
         "they may be out of memory",
     }
     assert report["alive"] == 2
+
+
+class CancelledLater:
+    """A future of Dask that is cancelled right after it was asked whether it is."""
+
+    cancellation = distributed.client.FutureCancelledError("a task", "scheduler-connection-lost")
+
+    def cancelled(self) -> bool:
+        return False
+
+    def result(self) -> None:
+        raise self.cancellation
+
+
+@pytest.mark.parametrize("error", [None, CancelledLater.cancellation])
+def test_a_future_that_is_cancelled_while_its_outcome_is_read_says_that_the_scheduler_is_lost(
+    error: Exception | None,
+) -> None:
+    def outcome() -> None:
+        future: Future[None] = Future("a task")
+        with cluster._connected():
+            cluster._set_outcome(future, CancelledLater(), error)
+        future.result()
+
+    with pytest.raises(RuntimeError, match=f"^{cluster.LOST}$"):
+        outcome()
 
 
 @pytest.mark.parametrize("address", ["local:0", "local:x", "local:", "local:1025"])
