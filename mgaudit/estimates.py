@@ -18,8 +18,8 @@ from mgaudit.running import checked_jobs
 
 if TYPE_CHECKING:
     from mgaudit.settings.tuning import Tuning
-    from mgaudit.study.estimate import PlanTime
     from mgaudit.study.plan import Plan
+    from mgaudit.study.plan_time import PlanTime
 
 
 @with_python_numbers

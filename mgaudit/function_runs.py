@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mgaudit.functions.audit import AuditedFunctions
     from mgaudit.outputs.study import OutputsPlan
     from mgaudit.settings.choices import Choice
-    from mgaudit.study.estimate import PlanTime
+    from mgaudit.study.plan_time import PlanTime
 
 # The options of `mgaudit run` that an audit of a training function takes.
 OF_FUNCTIONS = ("dataset", "examples", "duplicates", "models", "seed", "attacks")

@@ -129,16 +129,16 @@ class _Audit:
             return None
         if values[0].high < self.metrics[0].chance:
             return None
-        found = [self._smallest(index, arm, metric, value) for metric, value in pairs]
-        has_tpr = len(found) > 1
+        smallest = [self._smallest(index, arm, metric, value) for metric, value in pairs]
+        has_tpr = len(smallest) > 1
         return SmallestLeak(
             arm=index,
             attack=arm.attacks[0].name,
             level=self.level,
             power=POWER,
-            auc=found[0],
+            auc=smallest[0],
             tpr_metric=self.metrics[1].name if has_tpr else None,
-            tpr=found[1] if has_tpr else None,
+            tpr=smallest[1] if has_tpr else None,
         )
 
     def _value(self, index: int, arm: AuditResult, metric: VerdictMetric) -> Estimate:

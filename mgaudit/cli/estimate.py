@@ -9,7 +9,7 @@ from rich.text import Text
 from mgaudit.analysis.detectable import POWER, Detectable
 from mgaudit.cli.console import out
 from mgaudit.reports.metric_names import fpr_of, is_tpr
-from mgaudit.study.estimate import CellTime, PlanTime
+from mgaudit.study.plan_time import CellTime, PlanTime
 from mgaudit.targets.free_memory import size_text
 from mgaudit.time_text import time_text
 

@@ -45,11 +45,11 @@ def _refuse_repeated(command: Any, ctx: Any, words: list[str]) -> None:
             single[option.dest] = option.obj
     values, _, _ = parser.parse_args(words)
     for name, option in single.items():
-        given = values.get(name) or []
+        of_option = values.get(name) or []
         if option.is_flag:
-            given = list(dict.fromkeys(given))
-        if len(given) > 1:
-            raise _repeated(option, given, ctx.command.name)
+            of_option = list(dict.fromkeys(of_option))
+        if len(of_option) > 1:
+            raise _repeated(option, of_option, ctx.command.name)
 
 
 def _repeated(option: Any, values: list[Any], command: str | None) -> UsageError:

@@ -9,7 +9,7 @@ import numpy as np
 from mgaudit.functions.api import FunctionPlan
 from mgaudit.functions.audit import PLAIN_NAMES, drawn_models
 from mgaudit.functions.train import Models, NamedFit, kept_seconds
-from mgaudit.study.estimate import ArmTime, CellTime, PlanTime, detectable_effects
+from mgaudit.study.plan_time import ArmTime, CellTime, PlanTime, detectable_effects
 from mgaudit.study.progress import Progress
 
 

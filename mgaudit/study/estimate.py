@@ -14,22 +14,27 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mgaudit.analysis.detectable import AuditSize, Detectable, detectable
-from mgaudit.analysis.verdict_metrics import fpr_of_verdict
+from mgaudit.analysis.detectable import Detectable
 from mgaudit.compute.parallel import jobs_on_cpu, pool_of
 from mgaudit.compute.pool import Future, Pool
 from mgaudit.settings.schemes import PLAIN
 from mgaudit.storage.ensembles import ModelRecord, Outputs
 from mgaudit.study.comparison import cell_name
 from mgaudit.study.design import Design
-from mgaudit.study.extras import Extra, extras_in
+from mgaudit.study.kinds_of_work import (
+    extras_of,
+    kind_of_audit,
+    kind_of_mounting,
+    kind_of_training,
+    queries_of,
+    shadows_of_naive,
+)
 from mgaudit.study.mounting import SCORES_A_PROCESS, Mounting
 from mgaudit.study.plan import Arm, Plan
+from mgaudit.study.plan_time import ArmTime, CellTime, PlanTime, detectable_effects
 from mgaudit.study.progress import Progress
 from mgaudit.study.query import ArmOutputs
-from mgaudit.study.questions import Question
 from mgaudit.study.timing import (
     MountingTime,
     TimedTraining,
@@ -46,83 +51,11 @@ from mgaudit.study.timing import (
     untrained,
 )
 from mgaudit.study.train import TrainedArm, ensemble_folder, models_there
-from mgaudit.study.trained_arm import audited_data, needs_of, planned_audit, questions_of
+from mgaudit.study.trained_arm import audited_data, planned_audit
 from mgaudit.targets.fitting.recipe import Recipe
 from mgaudit.targets.querying.ensemble import Ensemble
-from mgaudit.targets.querying.queries import NoiseDraws, Queries
-from mgaudit.targets.schemes import Scheme
-from mgaudit.targets.schemes.scheme import overrides
+from mgaudit.targets.querying.queries import Queries
 from mgaudit.targets.seeds import numpy_generator
-
-# What a scheme does in every step; its other hooks change data or settings before the training.
-STEP_HOOKS = ("extend", "inputs", "node_values", "weight_noise")
-
-
-@dataclass(frozen=True)
-class ArmTime:
-    """The time for one arm.
-
-    `models` is the number of its models, `there` is how many of them are in the cache already, and
-    `training` are the seconds to train the others; None for a training function of which no model
-    is kept.
-    """
-
-    label: str
-    models: int
-    there: int
-    training: float | None
-
-
-@dataclass(frozen=True)
-class CellTime:
-    """The time for one study; `auditing` are the seconds to query and attack all its models.
-
-    `auditing` is None for training functions, whose attacks are not timed. `detectable` has the
-    smallest effects that the study can detect, and `attacks` the attacks as in the settings.
-    """
-
-    name: str
-    arms: list[ArmTime]
-    auditing: float | None
-    detectable: list[Detectable] = field(default_factory=list)
-    attacks: list[str] = field(default_factory=list)
-
-    @property
-    def training(self) -> float | None:
-        """The seconds of training; None if those of an arm are not known."""
-        return _sum([arm.training for arm in self.arms])
-
-    @property
-    def seconds(self) -> float | None:
-        """The seconds of training and auditing together; None if one of them is not known."""
-        return _sum([self.auditing, self.training])
-
-
-@dataclass(frozen=True)
-class PlanTime:
-    """The time for a grid; `starting` are the seconds until all workers train: plan and imports.
-
-    `search_models` are the models that searches for settings train first, without their time.
-    `memory` and `disk` are the bytes that the run needs at least, 0 where they are not known.
-    """
-
-    cells: list[CellTime]
-    starting: float
-    workers: int
-    search_models: int = 0
-    memory: float = 0.0
-    disk: float = 0.0
-
-    @property
-    def seconds(self) -> float | None:
-        """The seconds of all studies and of starting the workers; None if some are not known."""
-        return _sum([self.starting, *(cell.seconds for cell in self.cells)])
-
-
-def _sum(seconds: Sequence[float | None]) -> float | None:
-    """Returns the sum of the seconds, or None if some are not known."""
-    known = [number for number in seconds if number is not None]
-    return sum(known) if len(known) == len(seconds) else None
 
 
 def estimated(
@@ -156,24 +89,6 @@ def _detectable(cell: Plan) -> list[Detectable]:
         shared = len(design.groups.representatives) / len(design.groups.first)
     is_plain = [arm.settings.scheme.is_only(PLAIN) for arm in cell.arms]
     return detectable_effects(design.membership, shared, is_plain)
-
-
-def detectable_effects(
-    membership: NDArray[np.bool_], shared: float, is_plain: Sequence[bool]
-) -> list[Detectable]:
-    """Returns the smallest effects that a study with this membership can detect.
-
-    Args:
-        membership: Membership (models, examples), bool.
-        shared: Number of coins for each example; less than 1 where examples share a coin.
-        is_plain: Whether each arm is the plain one.
-    """
-    non_members = (~membership).sum(axis=1)
-    fpr = fpr_of_verdict(int(non_members.min()))
-    members = shared * float(membership.sum(axis=1).mean())
-    has_plain = any(is_plain) and not all(is_plain)
-    size = AuditSize(len(membership), members, shared * float(non_members.mean()))
-    return detectable(size, fpr, len(is_plain) - has_plain, has_plain)
 
 
 class _Measure:
@@ -233,7 +148,7 @@ class _Measure:
             of_arm *= self._slowdown
             training = of_arm * self._stack_seconds(arm, cell) if models else 0.0
             arms.append(ArmTime(arm.settings.label, arm.settings.models, kept, training))
-            querying = sum(self._queries[kind] for kind, _ in _queries_of(arm, cell))
+            querying = sum(self._queries[kind] for kind, _ in queries_of(arm, cell))
             auditing += of_arm * arm.recipe.stack * querying
             auditing += self._attacking(arm, cell)
         return arms, auditing
@@ -249,22 +164,22 @@ class _Measure:
 
     def _submit_training(self, arm: Arm, cell: Plan, timings: "_Timings") -> None:
         design, target = cell.design, arm.settings.target
-        kind = _kind_of_training(arm, cell)
+        kind = kind_of_training(arm, cell)
         if kind not in self._training and models_there(arm, design) < arm.settings.models:
             self._progress.stage(f"timing steps of {target}, {arm.settings.label}")
             timings.add(self._training, kind, training_time, _shortened(arm.recipe, design))
-        for of_query, question in _queries_of(arm, cell):
+        for of_query, question in queries_of(arm, cell):
             arguments = (arm.recipe, design.dataset, question, design.device)
             timings.add(self._queries, of_query, query_seconds, *arguments)
 
     def _submit_attacks(self, arm: Arm, cell: Plan, timings: "_Timings") -> None:
-        kind = _kind_of_audit(arm, cell)
+        kind = kind_of_audit(arm, cell)
         if kind in self._mountings:
             return
         self._progress.stage(f"timing attacks on {arm.settings.target}")
         self._gradients[kind] = _gradient_seconds(arm, cell.design)
         mountings = _mountings(arm, cell)
-        self._mountings[kind] = [_kind_of_mounting(mounting) for mounting in mountings]
+        self._mountings[kind] = [kind_of_mounting(mounting) for mounting in mountings]
         for of_mounting, mounting in zip(self._mountings[kind], mountings, strict=True):
             if _has_own(mounting):  # runs in this process, as in an audit
                 self._attacks[of_mounting] = mounting_time(mounting)
@@ -272,11 +187,11 @@ class _Measure:
                 timings.add(self._attacks, of_mounting, mounting_time, mounting)
 
     def _stack_seconds(self, arm: Arm, cell: Plan) -> float:
-        of_kind = self._training[_kind_of_training(arm, cell)]
+        of_kind = self._training[kind_of_training(arm, cell)]
         return of_kind.fixed + of_kind.step * steps_of(arm.recipe)
 
     def _attacking(self, arm: Arm, cell: Plan) -> float:
-        kind, targets = _kind_of_audit(arm, cell), arm.settings.models
+        kind, targets = kind_of_audit(arm, cell), arm.settings.models
         has_own = any(choice.own_sha256 for choice in arm.settings.attacks)
         kinds = self._mountings[kind]
         scores = len(kinds) * targets * len(cell.design.dataset.labels)
@@ -333,77 +248,8 @@ def _rounds(stacks: Sequence[int], workers: int) -> list[float]:
     return [number / workers for number in stacks]
 
 
-def _kind_of_training(arm: Arm, cell: Plan) -> object:
-    """Returns what the time of a step depends on."""
-    recipe, data = arm.recipe, cell.design.dataset
-    schemes = tuple(
-        choice.name
-        for choice, part in zip(arm.settings.scheme.parts, recipe.scheme.parts, strict=True)
-        if any(overrides(part, hook) for hook in STEP_HOOKS)
-    )
-    training, plan = recipe.training, recipe.plan
-    private = None if plan is None else (plan.batch_size, plan.views)
-    sizes = (training.batch_size, training.augment, training.precision, training.clients)
-    shapes = (data.inputs.shape, len(data.classes))
-    return arm.settings.target, shapes, schemes, sizes, private, recipe.stack
-
-
-def _queries_of(arm: Arm, cell: Plan) -> list[tuple[object, Question]]:
-    """Returns what an arm's models are queried for, each with what its time depends on."""
-    data = cell.design.dataset
-    shapes = (data.inputs.shape, data.test_inputs.shape, len(data.classes))
-    questions: list[tuple[object, Question]] = []
-    for question in questions_of(arm, cell.arms):
-        queries = question.queries
-        schemes = tuple(type(part).__name__ for part in _noise_of(queries))
-        words = (type(queries).__name__, queries.number, schemes, question.is_mean)
-        questions.append(((arm.settings.target, shapes, words), question))
-    return questions
-
-
-def _noise_of(queries: Queries) -> Sequence[Scheme]:
-    """Returns the schemes whose noise the queries draw."""
-    return queries.scheme.parts if isinstance(queries, NoiseDraws) else ()
-
-
-def _kind_of_audit(arm: Arm, cell: Plan) -> object:
-    """Returns what the time of attacking an arm of the study depends on."""
-    data = cell.design.dataset
-    shapes = (data.inputs.shape, data.test_inputs.shape, len(data.classes))
-    draws = None if arm.through is None else arm.through.count
-    attacks = tuple(choice.text for choice in arm.settings.attacks)
-    has_naive = _shadows_of_naive(arm, cell) is not None
-    extras = [extra for extra in _extras(arm) if extra.per_example_gradients]
-    target = arm.settings.target if extras else None
-    models = arm.settings.models
-    return target, models, shapes, arm.queries.number, draws, attacks, has_naive
-
-
-def _kind_of_mounting(mounting: Mounting) -> object:
-    """Returns what the time of the attacks on a target depends on."""
-    observed = mounting.observations
-    population = None if observed.population_logits is None else observed.population_logits.shape
-    shapes = (observed.logits.shape, population)
-    repeats = tuple(group is not None for group in mounting.groups)
-    sides = tuple(len(of_attack) for of_attack in mounting.sides)
-    attacks = tuple(choice.text for choice in mounting.attacks)
-    is_naive = mounting.shadows is not None
-    return attacks, shapes, repeats, sides, is_naive, mounting.in_detail
-
-
 def _has_own(mounting: Mounting) -> bool:
     return any(choice.own_sha256 for choice in mounting.attacks)
-
-
-def _shadows_of_naive(arm: Arm, cell: Plan) -> Arm | None:
-    """Returns the plain arm of the study, whose models are the shadows of a naive adversary.
-
-    Returns None for the plain arm itself, and in a study without a plain arm.
-    """
-    for other in cell.arms:
-        if other.settings.scheme.is_only(PLAIN):
-            return None if other is arm else other
-    return None
 
 
 def _shortened(recipe: Recipe, design: Design) -> TimedTraining:
@@ -430,7 +276,7 @@ def _shortened(recipe: Recipe, design: Design) -> TimedTraining:
 def _gradient_seconds(arm: Arm, design: Design) -> float:
     """Returns the seconds of the gradients of a model, which some attacks need, in this process."""
     model = _OneModel(untrained(arm.recipe, design.dataset))
-    extras = [extra for extra in _extras(arm) if extra.per_example_gradients]
+    extras = [extra for extra in extras_of(arm) if extra.per_example_gradients]
     return sum(
         second_time(partial(extra.compute, model, design), design.device) for extra in extras
     )
@@ -438,15 +284,10 @@ def _gradient_seconds(arm: Arm, design: Design) -> float:
 
 def _mountings(arm: Arm, cell: Plan) -> list[Mounting]:
     """Returns the attacks on an arm of the study, with random logits."""
-    naive = _shadows_of_naive(arm, cell)
+    naive = shadows_of_naive(arm, cell)
     outputs = _RandomOutputs.of(arm, cell.design)
     plain = None if naive is None else _RandomOutputs.of(naive, cell.design)
     return planned_audit(outputs, plain, audited_data(cell.design)).mountings
-
-
-def _extras(arm: Arm) -> list[Extra]:
-    """Returns the extras that the attacks on the arm need."""
-    return extras_in(needs_of(arm.settings.attacks))
 
 
 @dataclass(frozen=True)

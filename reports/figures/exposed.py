@@ -89,8 +89,8 @@ def exposed_figure(study: StudyResult, arrays: Arrays, page: list[int]) -> Figur
             )
             pictures = exposed_pictures(arrays, index)
             assert pictures is not None  # all arms have the same data, and arm 0 has pictures
-            shown = zip(pictures[:PICTURES], arm.most_exposed, strict=False)
-            for column, (picture, example) in enumerate(shown):
+            examples = zip(pictures[:PICTURES], arm.most_exposed, strict=False)
+            for column, (picture, example) in enumerate(examples):
                 _draw(axes, picture, example, (column + 0.5) * WIDTH / PICTURES, top - ROW_HEIGHT)
     return figure
 

@@ -107,11 +107,15 @@ def _study(study: StudyResult) -> Iterator[CsvRow]:
 
 def _smallest_leak(leak: SmallestLeak) -> Iterator[CsvRow]:
     what = f"smallest value found with {leak.power * 100:g} % power"
-    found: CsvRow = {"attack": leak.attack, "adversary": "adaptive", "what": what}
+    of_leak: CsvRow = {"attack": leak.attack, "adversary": "adaptive", "what": what}
     note = f"at a level of {leak.level * 100:.4g} %"
     for metric, value in (("auc", leak.auc), (leak.tpr_metric, leak.tpr)):
         if metric is not None:
-            yield found | {"metric": metric, "value": value, "note": note if value else NONE_FOUND}
+            yield of_leak | {
+                "metric": metric,
+                "value": value,
+                "note": note if value else NONE_FOUND,
+            }
 
 
 def _named(arm: AuditResult) -> CsvRow:

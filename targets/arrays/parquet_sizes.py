@@ -168,22 +168,22 @@ class _Check:
 
     def _walk(self, meta: dict[int, int]) -> _Pages:
         """Returns the sums over the pages of a chunk, as far as a library reads them."""
-        found = _Pages()
+        pages = _Pages()
         position = _start(meta)
         end = position + meta[COMPRESSED]
-        while position < end and found.values < meta[VALUES]:
+        while position < end and pages.values < meta[VALUES]:
             header, length = self._page_header(position)
             size = _count(header.get(PAGE_UNCOMPRESSED))
-            found.uncompressed += length + size
+            pages.uncompressed += length + size
             position += length + _count(header.get(PAGE_COMPRESSED))
             for kind in (DATA_PAGE, DATA_PAGE_V2):
                 if kind in header:
-                    found.values += _count((header[kind] or {}).get(PAGE_VALUES))
+                    pages.values += _count((header[kind] or {}).get(PAGE_VALUES))
                     encoding = (header[kind] or {}).get(ENCODING[kind])
-                    found.repeats_texts |= encoding == DELTA_BYTE_ARRAY
+                    pages.repeats_texts |= encoding == DELTA_BYTE_ARRAY
             if DICTIONARY_PAGE in header:
-                found.dictionary += size
-        return found
+                pages.dictionary += size
+        return pages
 
     def _page_header(self, position: int) -> tuple[dict[int, Any], int]:
         """Returns the header of the page at a position, and its length."""

@@ -10,6 +10,7 @@ from mgaudit.settings.grid import grid_settings
 from mgaudit.study import estimate, timing
 from mgaudit.study.comparison import ComparisonPlan, plan_comparison
 from mgaudit.study.estimate import estimated
+from mgaudit.study.kinds_of_work import kind_of_training
 from mgaudit.study.mounting import Mounting
 from mgaudit.study.progress import Progress
 from mgaudit.study.timing import (
@@ -40,7 +41,7 @@ def plan(**changes: Any) -> ComparisonPlan:
 
 def trainings_of(planned: ComparisonPlan) -> list[object]:
     """Returns the kind of training of each arm."""
-    return [estimate._kind_of_training(arm, cell) for cell in planned.cells for arm in cell.arms]
+    return [kind_of_training(arm, cell) for cell in planned.cells for arm in cell.arms]
 
 
 def with_times(
