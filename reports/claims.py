@@ -6,6 +6,7 @@ from mgaudit.reports.reproduction import VERDICTS, ClaimResult, PaperResult
 from mgaudit.reports.table import Cell, Table
 
 MOST_NAMED = 8
+AFTER_LOOKING = "* Changed after looking: what is measured, or the allowed range."
 # Of each verdict, the verb for one claim and for several.
 VERBS = {
     "holds": ("holds", "hold"),
@@ -40,15 +41,49 @@ def claims_table(result: PaperResult) -> Table:
     return table_of_claims("claims", "Claims", claims)
 
 
+def coverage_table(result: PaperResult) -> Table:
+    """Returns the numbered figures and theorems of a paper, and how far each is reproduced."""
+    rows = [
+        [
+            Cell(f"{one.item}: {one.about}"),
+            Cell(one.extent),
+            Cell(", ".join(one.figures) or "–"),
+            Cell(one.why or "–"),
+        ]
+        for one in result.coverage
+    ]
+    columns = ["In the paper", "Reproduced", "Our figures", "What is missing, and why"]
+    return Table("coverage", "Figures and theorems of the paper", columns, rows)
+
+
+def multiplicity(result: PaperResult) -> str:
+    """Returns how many claims have an interval, and what that means for all claims together.
+
+    The interval of a claim that is false lies within the allowed range with a probability of at
+    most 2.5 %: the true value is then beyond one end of the range.
+    """
+    tested = [claim for claim in result.claims if claim.low is not None]
+    if not tested:
+        return "No claim has an interval."
+    expected = len(tested) * 0.025
+    noun = "claim has" if len(tested) == 1 else "claims have"
+    return (
+        f"{len(tested)} {noun} an interval. Intervals are not corrected for the number of claims: "
+        "a false claim holds by chance with a probability of at most 2.5 %, so that of "
+        f"{len(tested)} false claims up to {expected:.2g} would hold."
+    )
+
+
 def verdicts_table(result: PaperResult) -> Table:
     """Returns the claims in short, for a terminal: by name, without their statements."""
     rows = []
     for figure in result.figures:
         for claim in figure.claims:
             name = Cell(f"{figure.key}/{claim.key}")
-            allowed = Cell(allowed_range(claim))
+            allowed = _allowed_cell(claim)
             rows.append([name, measured_cell(claim), allowed, Cell(claim.verdict)])
-    return Table("verdicts", "", ["Claim", "Measured", "Allowed", "Verdict"], rows)
+    notes = [AFTER_LOOKING] if any(claim.after_looking for claim in result.claims) else []
+    return Table("verdicts", "", ["Claim", "Measured", "Allowed", "Verdict"], rows, notes)
 
 
 def table_of_claims(key: str, caption: str, claims: list[tuple[str, ClaimResult]]) -> Table:
@@ -62,7 +97,8 @@ def table_of_claims(key: str, caption: str, claims: list[tuple[str, ClaimResult]
     if with_figure:
         columns = ["Figure", *columns]
         rows = [[Cell(figure), *cells] for (figure, _), cells in zip(claims, rows, strict=True)]
-    return Table(key, caption, columns, rows)
+    notes = [AFTER_LOOKING] if any(claim.after_looking for _, claim in claims) else []
+    return Table(key, caption, columns, rows, notes)
 
 
 def _claim_cells(claim: ClaimResult) -> list[Cell]:
@@ -70,9 +106,13 @@ def _claim_cells(claim: ClaimResult) -> list[Cell]:
         Cell(f"{claim.statement} ({claim.place})"),
         Cell(claim.quantity or claim.why),
         measured_cell(claim),
-        Cell(allowed_range(claim)),
+        _allowed_cell(claim),
         Cell(claim.verdict),
     ]
+
+
+def _allowed_cell(claim: ClaimResult) -> Cell:
+    return Cell(allowed_range(claim), mark="*" if claim.after_looking else "")
 
 
 def measured_cell(claim: ClaimResult) -> Cell:

@@ -4,7 +4,13 @@ from collections.abc import Mapping
 
 from matplotlib.figure import Figure
 
-from mgaudit.reports.claims import claims_table, summary, table_of_claims
+from mgaudit.reports.claims import (
+    claims_table,
+    coverage_table,
+    multiplicity,
+    summary,
+    table_of_claims,
+)
 from mgaudit.reports.document import Chapter, Document
 from mgaudit.reports.figures.drawing import Drawing, Row
 from mgaudit.reports.reproduction import FigureResult, PaperResult
@@ -14,17 +20,19 @@ from mgaudit.reports.short_paths import with_short_paths
 HOW_JUDGED = (
     "A claim holds if its whole 95 % interval (or its value, for a deterministic number) lies "
     "within the allowed range. If the interval extends outside that range, the claim does not "
-    "hold: we did not observe it, which does not show that it is false. Intervals are not "
-    "corrected for the number of claims."
+    "hold: we did not observe it, which does not show that it is false."
 )
 
 
 def paper_document(result: PaperResult, figures: Mapping[str, Figure]) -> Document:
     """Returns the report of a paper; `figures` holds the figures that were drawn, by their keys."""
     result = with_short_paths(result)
-    judged = Section("claims", "Claims", [claims_table(result), Words([HOW_JUDGED])])
+    how_judged = Words([HOW_JUDGED, multiplicity(result)])
+    sections = [Section("claims", "Claims", [claims_table(result), how_judged])]
+    if result.coverage:
+        sections.append(Section("coverage", "What is reproduced", [coverage_table(result)]))
     measured = [_section(figure, figures.get(figure.key)) for figure in result.figures]
-    chapter = Chapter("paper", "", result.about, [summary(result)], [judged, *measured])
+    chapter = Chapter("paper", "", result.about, [summary(result)], [*sections, *measured])
     version = result.versions.get("mgaudit", "of unknown version")
     return Document(
         title=f"Reproduction: {result.title}",

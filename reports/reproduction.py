@@ -19,7 +19,8 @@ class ClaimResult(Record):
 
     `quantity` says what `value` is; `low` and `high` are its 95 % interval, None for a
     deterministic number. The claim allows values from `at_least` to `at_most`; None is no bound.
-    `why` is the reason why a claim was not run, and then there is no value.
+    `why` is the reason why a claim was not run, and then there is no value. `after_looking` says
+    that the quantity or its allowed range was changed after a measurement had been looked at.
     """
 
     key: str
@@ -32,6 +33,20 @@ class ClaimResult(Record):
     high: float | None = None
     at_least: float | None = None
     at_most: float | None = None
+    why: str = ""
+    after_looking: bool = False
+
+
+class CoverageResult(Record):
+    """A numbered figure or theorem of a paper, and how far our `figures` reproduce it.
+
+    `why` says what is missing and why; it is empty if the item is reproduced.
+    """
+
+    item: str
+    about: str
+    extent: Literal["reproduced", "partly", "not"]
+    figures: tuple[str, ...] = ()
     why: str = ""
 
 
@@ -54,7 +69,10 @@ class FigureResult(Record):
 
 
 class PaperResult(Record):
-    """All or some figures of a paper, reproduced by `command` with `quick` or `full` settings."""
+    """All or some figures of a paper, reproduced by `command` with `quick` or `full` settings.
+
+    `coverage` lists the numbered figures and theorems of the whole paper.
+    """
 
     schema_version: Literal[1] = 1
     key: str
@@ -64,6 +82,7 @@ class PaperResult(Record):
     scale: Literal["quick", "full"]
     command: str
     figures: list[FigureResult]
+    coverage: tuple[CoverageResult, ...] = ()
     versions: dict[str, str]
     processor: str
     started: str

@@ -79,6 +79,8 @@ def print_paper(result: PaperResult) -> None:
     table = verdicts_table(result)
     out.print(Text(f"{result.title} ({result.source}), {result.scale}", style="bold"))
     out.print(wide(table) if out.width >= SHORT else narrow(table))
+    for note in table.notes:
+        out.print(Text(note, style="dim"))
     out.print(Text(summary(result)))
     out.print()
 

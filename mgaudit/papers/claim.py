@@ -94,9 +94,13 @@ class Claim:
     `statement` is in our words, and `place` says where in the paper it is. For a question that the
     paper leaves open, `place` is "open question" and the statement is the answer that the paper's
     argument suggests.
+
+    The quantity and its allowed range are fixed from the text before the measurement is looked at.
+    If either was changed after that, `after_looking` is True, and the report says so.
     """
 
     key: str
     statement: str
     place: str
     check: Callable[[Data], Measured | NotRun]
+    after_looking: bool = False

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from matplotlib.figure import Figure
 
@@ -49,10 +49,38 @@ class PaperFigure:
 
 
 @dataclass(frozen=True)
+class Coverage:
+    """How far a numbered figure, theorem or section of a paper is reproduced.
+
+    `item` is its number in the paper, such as "Fig. 3a", and `about` its content in our words.
+    `figures` are the keys of our figures that reproduce it: none if `extent` is "not". `why` says
+    what is missing and why; it is empty if the item is reproduced.
+
+    Raises:
+        ValueError: If extent, figures and reason contradict each other.
+    """
+
+    item: str
+    about: str
+    extent: Literal["reproduced", "partly", "not"]
+    figures: tuple[str, ...] = ()
+    why: str = ""
+
+    def __post_init__(self) -> None:
+        if (self.extent == "not") == bool(self.figures):
+            rule = 'figures must be named unless extent is "not"'
+            raise ValueError(f"{rule}, got {self.extent!r} with {self.figures}")
+        if (self.extent == "reproduced") == bool(self.why):
+            rule = 'why must be given unless extent is "reproduced"'
+            raise ValueError(f"{rule}, got {self.extent!r} with {self.why!r}")
+
+
+@dataclass(frozen=True)
 class Paper:
     """A paper: `key` is its name on the command line, and `about` is a summary.
 
-    `source` is where to find the paper, such as its arXiv number.
+    `source` is where to find the paper, such as its arXiv number. `coverage` lists the numbered
+    figures and theorems of the paper, in its order, with how far each is reproduced.
     """
 
     key: str
@@ -60,3 +88,4 @@ class Paper:
     source: str
     about: str
     figures: tuple[PaperFigure, ...]
+    coverage: tuple[Coverage, ...] = ()

@@ -20,7 +20,12 @@ from mgaudit.errors import UsageError, did_you_mean
 from mgaudit.papers.claim import Claim, Data, Measured, NotRun, Row
 from mgaudit.papers.paper import Paper, PaperFigure, Resources
 from mgaudit.papers.registry import PAPERS
-from mgaudit.reports.reproduction import ClaimResult, FigureResult, PaperResult
+from mgaudit.reports.reproduction import (
+    ClaimResult,
+    CoverageResult,
+    FigureResult,
+    PaperResult,
+)
 from mgaudit.settings.datasets import dataset_of_option, load
 from mgaudit.storage.ensembles import querying_code_sha256, training_code_sha256
 from mgaudit.storage.run_folder import path_word
@@ -173,6 +178,7 @@ def reproduce(plan: PaperPlan, resources: Resources) -> tuple[PaperResult, dict[
         scale=plan.scale,
         command=plan.command,
         figures=results,
+        coverage=tuple(CoverageResult(**asdict(one)) for one in paper.coverage),
         versions=versions(),
         processor=f"{platform.system()} {platform.machine()}",
         started=started.isoformat(timespec="seconds"),
@@ -296,6 +302,7 @@ def _decided(claim: Claim, measured: Measured) -> ClaimResult:
         high=measured.high,
         at_least=_finite_or_none(measured.at_least),
         at_most=_finite_or_none(measured.at_most),
+        after_looking=claim.after_looking,
     )
 
 
@@ -307,6 +314,7 @@ def _not_run(claim: Claim, why: str) -> ClaimResult:
         place=claim.place,
         verdict="not run here",
         why=why,
+        after_looking=claim.after_looking,
     )
 
 

@@ -72,6 +72,14 @@ def test_every_claim_says_what_and_where() -> None:
         ), key
 
 
+def test_coverage_names_the_figures_of_its_paper() -> None:
+    for key, paper in PAPERS.items():
+        known = {figure.key for figure in paper.figures}
+        named = {name for one in paper.coverage for name in one.figures}
+        assert named <= known, key
+        assert repeated([one.item for one in paper.coverage]) == [], key
+
+
 def test_the_digest_of_own_code_changes_with_every_file_of_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

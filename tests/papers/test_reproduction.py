@@ -4,6 +4,7 @@ import json
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from matplotlib.figure import Figure
@@ -11,10 +12,10 @@ from typer.testing import CliRunner
 
 from mgaudit.cli.app import app
 from mgaudit.papers.claim import Claim, Data, Measured, NotRun
-from mgaudit.papers.paper import Paper, PaperFigure, Resources
+from mgaudit.papers.paper import Coverage, Paper, PaperFigure, Resources
 from mgaudit.papers.registry import PAPERS
 from mgaudit.papers.reproduction import judge, plan_papers, reproduce
-from mgaudit.reports.claims import summary
+from mgaudit.reports.claims import multiplicity, summary
 from mgaudit.reports.figures.panels import panels
 from mgaudit.reports.formats.html import render_html
 from mgaudit.reports.formats.markdown import render_markdown
@@ -73,6 +74,7 @@ def figure(key: str, dataset: str = "digits") -> PaperFigure:
                 "The slope is ten.",
                 "Theorem 2",
                 lambda data: Measured("slope", 2.0, at_least=10.0),
+                after_looking=True,
             ),
             Claim(
                 "huge",
@@ -85,7 +87,16 @@ def figure(key: str, dataset: str = "digits") -> PaperFigure:
 
 
 TOY = Paper(
-    "toy", "A toy paper", "arXiv 0000.00000", "It draws a line.", (figure("one"), figure("two"))
+    "toy",
+    "A toy paper",
+    "arXiv 0000.00000",
+    "It draws a line.",
+    (figure("one"), figure("two")),
+    (
+        Coverage("Fig. 1", "a line", "reproduced", ("one", "two")),
+        Coverage("Theorem 2", "a steep line", "partly", ("one",), "its slope is too small"),
+        Coverage("Fig. 3", "a plane", "not", why="it has three axes"),
+    ),
 )
 
 
@@ -113,6 +124,37 @@ def test_verdicts_numbers_and_counts() -> None:
     assert list(figures) == ["one"]
     assert summary(result).startswith("Of 3 claims, 1 holds, 1 does not hold, 1 was not run here.")
     assert "steep (Theorem 2)" in summary(result)
+
+
+@pytest.mark.usefixtures("toy")
+def test_claims_with_an_interval_are_counted() -> None:
+    result, _ = reproduced("toy")
+    assert multiplicity(result).startswith("2 claims have an interval.")
+    assert "of 2 false claims up to 0.05 would hold" in multiplicity(result)
+    without = replace(TOY.figures[0], claims=TOY.figures[0].claims[1:])
+    claims = [judge(claim, {}) for claim in without.claims]
+    figures = [result.figures[0].model_copy(update={"claims": claims})]
+    assert multiplicity(result.model_copy(update={"figures": figures})) == (
+        "No claim has an interval."
+    )
+
+
+@pytest.mark.parametrize(
+    ("extent", "figures", "why"),
+    [
+        ("reproduced", (), ""),
+        ("reproduced", ("one",), "something is missing"),
+        ("partly", ("one",), ""),
+        ("partly", (), "something is missing"),
+        ("not", ("one",), "something is missing"),
+        ("not", (), ""),
+    ],
+)
+def test_coverage_that_contradicts_itself_is_refused(
+    extent: Literal["reproduced", "partly", "not"], figures: tuple[str, ...], why: str
+) -> None:
+    with pytest.raises(ValueError, match="must be"):
+        Coverage("Fig. 1", "a line", extent, figures, why)
 
 
 @pytest.mark.usefixtures("toy")
@@ -176,6 +218,12 @@ def test_reports_tell_every_claim_and_take_no_text_for_markup() -> None:
     assert "<b>|x|" not in html
     for text in (squeezed(html_text(html)), squeezed(pdf_text(pdf))):
         for part in (
+            "Theorem 2: a steep line",
+            "its slope is too small",
+            "it has three axes",
+            "≥ 10*",
+            "* Changed after looking",
+            "2 claims have an interval",
             "does not hold",
             "for ever is too long",
             "The slope is ten.",

@@ -325,6 +325,7 @@ CLAIMS = (
         "Before the floor the loss falls at the same linear rate for all κ.",
         "Fig. 3a",
         same_rate,
+        after_looking=True,  # the rate was that of ln(loss) before, without the floor
     ),
     Claim("monotone-floor", "The floor rises with κ.", "Theorem 5.5, Fig. 3a", monotone_floor),
     Claim(
