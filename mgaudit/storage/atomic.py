@@ -16,10 +16,12 @@ FOLDER_ATTEMPTS = 100  # to write into a folder that other processes remove whil
 DAMAGED_SUFFIX = ".damaged"  # of a file or folder that must not be read again
 
 
-def write_atomically(path: Path, content: bytes) -> None:
+def write_atomically(path: Path, content: bytes, flush: bool = True) -> None:
     """Writes `content` to a file beside `path` and renames the file to `path`.
 
-    An interrupted write does not change `path`.
+    An interrupted write does not change `path`. With `flush`, the content is on the disk before the
+    renaming, so that not even a power failure leaves an incomplete file. Flushing takes some
+    milliseconds, often longer than the training of a small model.
     """
     partial = path.parent / f".{path.name}.{secrets.token_hex(4)}{PARTIAL_SUFFIX}"
     try:
@@ -28,7 +30,8 @@ def write_atomically(path: Path, content: bytes) -> None:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
+            if flush:
+                os.fsync(file.fileno())
         os.replace(partial, path)
     except BaseException:
         partial.unlink(missing_ok=True)

@@ -52,10 +52,13 @@ def content_of(path: Path, arrays: Mapping[str, NDArray[Any]], text: str) -> byt
 
 
 def write_content(path: Path, content: bytes) -> None:
-    """Writes the content of a file; a folder in its place is set aside."""
+    """Writes the content of a file; a folder in its place is set aside.
+
+    It is not flushed to the disk: the checksum tells a file that a power failure left incomplete.
+    """
     if path.is_dir():
         set_aside(path)
-    write_atomically(path, content)
+    write_atomically(path, content, flush=False)
 
 
 def load_arrays(path: Path) -> tuple[dict[str, NDArray[Any]], str]:
