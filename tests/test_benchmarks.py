@@ -35,9 +35,9 @@ def test_attack_scoring_prints_its_table(capsys: pytest.CaptureFixture[str]) -> 
     printed = capsys.readouterr().out
     assert printed.startswith("models=4  examples=60  classes=3")
     for line in (
-        "phi, LiRA online and offline",
-        "shadow-classifier, with its signals",
-        "peak memory",
+        "| φ, then LiRA online and offline",
+        "| shadow-classifier |",
+        "| peak memory",
     ):
         assert line in printed
 

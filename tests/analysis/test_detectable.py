@@ -186,7 +186,8 @@ def test_the_power_is_eighty_percent_with_the_jackknife(audits: ShadowAudits) ->
     powers = audits.powers()
     cells = " | ".join(f"{100 * power:.0f} %" for power in powers.values())
     attack = type(audits.attack).__name__
-    print(f"\n| {attack} | {audits.models} | {100 * audits.level:g} % | {cells} |")
+    print(f"\n| attack | targets | level | {' | '.join(EFFECTS)} |\n|---|---|---|---|---|---|---|")
+    print(f"| {attack} | {audits.models} | {100 * audits.level:g} % | {cells} |")
     error = 2 * (0.8 * 0.2 / audits.number) ** 0.5  # of the simulation
     assert all(0.7 - error <= power <= 0.9 + error for power in powers.values()), powers
 
@@ -222,9 +223,14 @@ def test_the_power_is_eighty_percent(audits: Audits) -> None:
         "difference in AUC": audits.power_of_difference("auc", auc_apart),
         "difference in TPR": audits.power_of_difference(TPR, tpr_apart),
     }
-    assert all(0.7 <= power <= 0.9 for power in powers.values()), powers
     # The targets' part of the variance is smaller than V(0) where some examples are exposed.
-    assert audits.power("auc", 0.0, exposed=2 * exposed) >= 0.75
+    of_exposed = audits.power("auc", 0.0, exposed=2 * exposed)
+    cells = " | ".join(f"{100 * power:.0f} %" for power in (*powers.values(), of_exposed))
+    print(f"\n| targets | examples | level | {' | '.join(powers)} | AUC, exposed |")
+    print("|---|---|---|---|---|---|---|---|")
+    print(f"| {audits.models} | {audits.examples} | {100 * level:g} % | {cells} |")
+    assert all(0.7 <= power <= 0.9 for power in powers.values()), powers
+    assert of_exposed >= 0.75
 
 
 def test_the_variances_without_a_leak_are_those_of_random_membership() -> None:
