@@ -11,7 +11,7 @@ number, and write the pages. `KINDS` in `benchmarks/record_results.py` says what
 
 import argparse
 
-from tests.docs import page_tables
+from tests.docs import page_papers, page_tables
 from tests.docs.figures import (
     LABEL,
     Column,
@@ -631,6 +631,7 @@ def tied() -> list[Tied]:
         *in_how_to(),
         in_method(),
         *page_tables.tied(),
+        *page_papers.tied(),
     ]
 
 

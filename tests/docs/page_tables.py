@@ -5,7 +5,7 @@
 
 from collections.abc import Callable, Iterator
 
-from tests.docs.figures import Sentence, sentence
+from tests.docs.figures import Sentence, Tied, sentence
 from tests.docs.pages import DOCS
 from tests.docs.recorded_tables import (
     Cell,
@@ -389,104 +389,110 @@ def without_sign(aim: str) -> str:
     return aim.lstrip("≤≥ ")
 
 
-KILLED = "SIGKILL of the group"
-DISKS = {"cache": "cache", "run directory": "runs", "TMPDIR": "directory of temporary files"}
+AGAIN = "the same command continues"
+TO_GROUP = "to the group or the parent"
+EQUAL = "the results of those that end are equal"
+KILL, RENAMES, SIGNALS, DISKS, TOGETHER = (
+    f"`… {words}`" for words in ("kill", "renames", "signals", "disks --jobs 1", "together")
+)
+# The words of each row of the page, and the row of the experiment's file.
+TRIED = (
+    (
+        "SIGKILL of all processes of `run` at a random moment",
+        AGAIN,
+        "`python benchmarks/faults.py kill`",
+        ("kill", "`run`"),
+    ),
+    ("the same of `compare`, 2 arms, 2 seeds", AGAIN, KILL, ("kill", "`compare`")),
+    (
+        "SIGKILL before or after a rename of `run`",
+        AGAIN,
+        RENAMES,
+        ("renames", "`run`, SIGKILL"),
+    ),
+    ("Ctrl-C there", f"exit code 130, {AGAIN}", RENAMES, ("renames", "`run`, SIGINT")),
+    (
+        "SIGKILL before or after a rename of `report` in all formats",
+        "the result is unchanged, the same command writes all reports",
+        RENAMES,
+        ("renames", "`report`, SIGKILL"),
+    ),
+    ("Ctrl-C there", "exit code 130, the same", RENAMES, ("renames", "`report`, SIGINT")),
+    (
+        f"SIGTERM, SIGHUP or SIGINT {TO_GROUP}",
+        "the log ends with the reason; exit code 143, 129 or 130",
+        SIGNALS,
+        ("signals", f"SIGINT, SIGTERM or SIGHUP {TO_GROUP}"),
+    ),
+    (
+        f"SIGSEGV or SIGKILL {TO_GROUP}",
+        "no process is left after 5 s",
+        SIGNALS,
+        ("signals", f"SIGSEGV or SIGKILL {TO_GROUP}"),
+    ),
+    (
+        "any of the five signals to a worker",
+        "the run goes on; its result is the same",
+        SIGNALS,
+        ("signals", "to a worker"),
+    ),
+    (
+        "the disk of the cache is full, 12 sizes",
+        "one line that names the cache, exit code 1 or 2",
+        DISKS,
+        ("disks", "the cache"),
+    ),
+    (
+        "the disk of the run directory is full, 12 sizes",
+        "one line that names the directory, exit code 1 or 2",
+        DISKS,
+        ("disks", "the runs"),
+    ),
+    (
+        "the disk of TMPDIR is full, 12 sizes",
+        "the run succeeds",
+        DISKS,
+        ("disks", "the directory of temporary files"),
+    ),
+    (
+        "the first of two processes on one cache is stopped",
+        "the second says within 5 s that it waits, and ends after the first goes on",
+        TOGETHER,
+        ("together", "two; the first is stopped, the second says that it waits"),
+    ),
+    (
+        "two processes; none, or one is killed, interrupted or stopped for a time",
+        EQUAL,
+        TOGETHER,
+        ("together", "2 at once"),
+    ),
+    (
+        "four processes; one is killed, one interrupted, one stopped for a time",
+        EQUAL,
+        TOGETHER,
+        ("together", "4 at once"),
+    ),
+)
+TITLES = {
+    "kill": "SIGKILL of the group",
+    "renames": "struck at a rename",
+    "signals": "signal",
+    "disks": "disk full",
+    "together": "processes on one cache",
+}
 
 
 def on_reliability() -> Iterator[FixedTable | Sentence]:
     """Yields the table of what was tried."""
-
-    def tried(file: str, name: str, row: str) -> tuple[Sum, Sum]:
-        return Sum(file, "trials", {name: row}), Sum(file, "as promised", {name: row})
-
-    def killed(row: str) -> tuple[Sum, Sum]:
-        return tried("faults-kill", KILLED, row)
-
-    def struck(row: str) -> tuple[Sum, Sum]:
-        return tried("faults-renames", "struck at a rename", row)
-
-    def signalled(row: str) -> tuple[Sum, Sum]:
-        return tried("faults-signals", "signal", row)
-
-    def full(row: str) -> tuple[Sum, Sum]:
-        return tried("faults-disks", "disk full", f"the {DISKS[row]}")
-
-    def together(row: str) -> tuple[Sum, Sum]:
-        return tried("faults-together", "processes on one cache", row)
-
-    again, ended = "the same command continues", "no process is left after 5 s"
-    to_group = "to the group or the parent"
-    rows: list[tuple[str | Sum, ...]] = [
-        (
-            "SIGKILL of all processes of `run` at a random moment",
-            again,
-            "`python benchmarks/faults.py kill --only run`",
-            *killed("`run`"),
-        ),
-        ("the same of `compare`, 2 arms, 2 seeds", again, "`… kill --only compare`")
-        + killed("`compare`"),
-        ("SIGKILL before or after a rename of `run`", again, "`… renames --only run`")
-        + struck("`run`, SIGKILL"),
-        ("Ctrl-C there", f"exit code 130, {again}", "`… renames --only run`")
-        + struck("`run`, SIGINT"),
-        (
-            "SIGKILL before or after a rename of `report` in all formats",
-            "the result is unchanged, the same command writes all reports",
-            "`… renames --only report`",
-            *struck("`report`, SIGKILL"),
-        ),
-        ("Ctrl-C there", "exit code 130, the same", "`… renames --only report`")
-        + struck("`report`, SIGINT"),
-        (
-            f"SIGTERM, SIGHUP or SIGINT {to_group}",
-            "the log ends with the reason; exit code 143, 129 or 130",
-            "`… signals`",
-            *signalled(f"SIGINT, SIGTERM or SIGHUP {to_group}"),
-        ),
-        (f"SIGSEGV or SIGKILL {to_group}", ended, "`… signals`")
-        + signalled(f"SIGSEGV or SIGKILL {to_group}"),
-        (
-            "any of the five signals to a worker",
-            "the run goes on; its result is the same",
-            "`… signals`",
-            *signalled("to a worker"),
-        ),
-        (
-            "the disk of the cache is full, 12 sizes",
-            "one line that names the cache, exit code 1 or 2",
-            "`… disks --jobs 1`",
-            *full("cache"),
-        ),
-        (
-            "the disk of the run directory is full, 12 sizes",
-            "one line that names the directory, exit code 1 or 2",
-            "`… disks --jobs 1`",
-            *full("run directory"),
-        ),
-        ("the disk of TMPDIR is full, 12 sizes", "the run succeeds", "`… disks --jobs 1`")
-        + full("TMPDIR"),
-        (
-            "the first of two processes on one cache is stopped",
-            "the second says within 5 s that it waits, and ends after the first goes on",
-            "`… together`",
-            *together("two; the first is stopped, the second says that it waits"),
-        ),
-        (
-            "two processes; none, or one is killed, interrupted or stopped for a time",
-            "the results of those that end are equal",
-            "`… together`",
-            *together("2 at once"),
-        ),
-        (
-            "four processes; one is killed, one interrupted, one stopped for a time",
-            "the results of those that end are equal",
-            "`… together`",
-            *together("4 at once"),
-        ),
-    ]
+    rows = []
+    for fault, what_happens, command, (experiment, row) in TRIED:
+        file, where = f"faults-{experiment}", {TITLES[experiment]: row}
+        trials, as_promised = (Sum(file, column, where) for column in ("trials", "as promised"))
+        rows.append((fault, what_happens, command, trials, as_promised))
     columns = ("fault", "what happens", "command", "trials", "as promised")
     yield FixedTable(RELIABILITY, columns, tuple(rows))
-    yield sentence(RELIABILITY, "(`signals`: {} trials of 60", Sum("faults-signals", "trials", {}))
+    trials = Sum("faults-signals", "trials", {})
+    yield sentence(RELIABILITY, "(`signals`: {} trials of 60", trials)
 
 
 def on_cluster() -> Iterator[FixedTable | Sentence]:
@@ -577,7 +583,7 @@ def on_attack_power() -> Iterator[RecordedTable | Sentence]:
     )
 
 
-def tied() -> list[RecordedTable | FixedTable | Sentence]:
+def tied() -> list[Tied]:
     """Returns the tables and sentences of all pages."""
     return [
         *on_coverage(),

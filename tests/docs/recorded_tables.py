@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from tests.docs.figures import Place, line
+from tests.docs.figures import Place, Shown, line
 from tests.docs.recorded import rows
 
 EMPTY = "–"  # a cell that was not measured
-Where = Mapping[str, str | tuple[str, ...]]  # columns of a result file, with their texts
+# Columns of a result file, with the texts that they may have; None: there is no such column.
+Where = Mapping[str, str | tuple[str | None, ...]]
 
 
 def matching(file: str, where: Where) -> list[dict[str, str]]:
@@ -22,7 +23,7 @@ def matching(file: str, where: Where) -> list[dict[str, str]]:
         row
         for row in rows(file)
         if all(
-            row[name] in (texts if isinstance(texts, tuple) else (texts,))
+            row.get(name) in (texts if isinstance(texts, tuple) else (texts,))
             for name, texts in where.items()
         )
     ]
@@ -77,10 +78,14 @@ class Extreme:
 
     def text(self) -> str:
         """Returns the text of the figure on the page."""
-        found = [
-            row for file in self.files for where in self.where for row in matching(file, where)
+        cells = [
+            row[column]
+            for file in self.files
+            for where in self.where
+            for row in matching(file, where)
+            for column in self.columns
+            if column in row
         ]
-        cells = [row[column] for row in found for column in self.columns if column in row]
         cell = self.choose((cell for cell in cells if cell not in ("", EMPTY)), key=value_of)
         return self.form.format(self.scale * value_of(cell)) if self.form else cell
 
@@ -105,7 +110,7 @@ class Form:
     """A number that is computed from figures, or their texts joined."""
 
     compute: Callable[..., str]
-    parts: tuple[Cell | Extreme | Sum, ...]
+    parts: tuple[Shown, ...]
 
     def text(self) -> str:
         """Returns the text of the figure on the page."""
@@ -213,7 +218,7 @@ class FixedTable:
 
     page: Path
     columns: tuple[str, ...]
-    rows: tuple[tuple[str | Cell | Extreme | Sum | Form, ...], ...]
+    rows: tuple[tuple[str | Shown, ...], ...]
 
     def places(self, page: str) -> list[Place]:
         """Returns the places of the rows. Raises LookupError where the table has others."""
@@ -229,6 +234,6 @@ class FixedTable:
         ]
 
 
-def str_of(cell: str | Cell | Extreme | Sum | Form) -> str:
+def str_of(cell: str | Shown) -> str:
     """Returns the text of a cell of a page."""
     return cell if isinstance(cell, str) else cell.text()
