@@ -81,6 +81,11 @@ RECORDINGS = {
         " --law normal 'lognormal leak'",
         {"interval-coverage-stacked": INTERVALS},
     ),
+    "interval-coverage-differ": Recording(
+        "python benchmarks/interval_coverage.py --draws 500 --models 8 --attack lira"
+        " --law 'models differ'",
+        {"interval-coverage-differ": INTERVALS},
+    ),
     "detectable": Recording(
         PYTEST + "tests/analysis/test_detectable.py",
         {
