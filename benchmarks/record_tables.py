@@ -87,14 +87,17 @@ RECORDINGS = {
         {"interval-coverage-differ": INTERVALS},
     ),
     "detectable": Recording(
-        PYTEST + "tests/analysis/test_detectable.py",
+        PYTEST + "tests/analysis/test_detectable.py -k 'eighty_percent and not jackknife'",
         {
             "detectable": (
                 *("targets", "examples", "level", *EFFECTS),
                 *("AUC, exposed", "TPR, exposed"),
-            ),
-            "detectable-shadows": ("attack", "targets", "level", *EFFECTS),
+            )
         },
+    ),
+    "detectable-shadows": Recording(
+        PYTEST + "tests/analysis/test_detectable.py -k jackknife",
+        {"detectable-shadows": ("attack", "targets", "level", *EFFECTS)},
     ),
     "smallest-leaks": Recording(
         PYTEST + "tests/analysis/test_smallest_leaks.py",
