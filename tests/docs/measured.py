@@ -1,5 +1,6 @@
 """What looks like a measured figure in the text of a page, and which of it is none."""
 
+import json
 import re
 from pathlib import Path
 
@@ -130,6 +131,15 @@ NOT_TIED = {
 }
 # Lines of pages that another test compares.
 ELSEWHERE = {HOW_TO / "tune-dp.md": r"(?m)^\| (?:digits|CIFAR-10), .*$"}  # test_dp_search.py
+
+
+NOTEBOOKS = sorted((ROOT / "examples").glob("*.ipynb"))
+
+
+def notebook_text(path: Path) -> str:
+    """Returns the text of the cells of a notebook that are no code."""
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    return "\n\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] != "code")
 
 
 def untied(page: Path, text: str) -> str:

@@ -14,12 +14,13 @@ from mgaudit.reports.formats.numbers_csv import render_csv
 from tests.docs import figures, page_tables, recorded, recorded_tables
 from tests.docs import measured as guard
 from tests.docs.figures import Table, Tied, differences, joined, written
-from tests.docs.measured import CHECKED, measured, untied
+from tests.docs.measured import CHECKED, NOTEBOOKS, measured, notebook_text, untied
 from tests.docs.page_figures import tied
 from tests.docs.pages import PAGES, commands
 from tests.docs.recorded import facts
 from tests.docs.recorded_tables import FixedTable, RecordedTable
 from tests.docs.statements import STATEMENTS, Statement
+from tests.docs.table_statements import TABLE_STATEMENTS
 from tests.fake_study import result, study
 from tests.test_benchmarks import benchmark
 
@@ -73,7 +74,7 @@ def test_a_row_too_few_is_found() -> None:
             assert differences(part, page[: last.start] + page[last.end + 1 :])
 
 
-@pytest.mark.parametrize("statement", STATEMENTS, ids=name)
+@pytest.mark.parametrize("statement", [*STATEMENTS, *TABLE_STATEMENTS], ids=name)
 def test_what_a_page_says_in_words_is_true(statement: Statement) -> None:
     assert statement.words in joined(statement.page.read_text(encoding="utf-8"))
     assert statement.is_true()
@@ -82,6 +83,11 @@ def test_what_a_page_says_in_words_is_true(statement: Statement) -> None:
 @pytest.mark.parametrize("page", CHECKED, ids=lambda page: page.stem)
 def test_no_other_measured_figure_is_on_the_page(page: Path) -> None:
     assert measured(untied(page, without_tied(page))) == []
+
+
+def test_no_measured_figure_is_in_the_text_of_a_notebook() -> None:
+    for path in NOTEBOOKS:
+        assert measured(untied(path, notebook_text(path))) == [], path.name
 
 
 def test_a_further_measured_figure_is_found_on_every_page() -> None:

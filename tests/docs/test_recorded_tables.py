@@ -106,6 +106,13 @@ def test_tables_of_an_output_are_found_by_their_columns() -> None:
         record_tables.tables(PRINTED, {"one": ("a",)})
 
 
+@pytest.fixture
+def without_git(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (record_tables, record_papers):
+        monkeypatch.setattr(module, "output_of", lambda *command: "c" * 40)
+
+
+@pytest.mark.usefixtures("without_git")
 def test_a_recording_is_written_with_its_provenance(tmp_path: Path) -> None:
     columns = record_tables.FILES["white-box-cost"]
     output = f"| {' | '.join(columns)} |\n|---|---|\n| CNN | 1.25 |\n"
@@ -155,6 +162,7 @@ PAPER = PaperResult(
 )
 
 
+@pytest.mark.usefixtures("without_git")
 def test_claims_of_a_paper_replace_those_of_the_same_scale(tmp_path: Path) -> None:
     path = tmp_path / "claims.csv"
     record_papers.record(PAPER, path)
