@@ -140,33 +140,35 @@ def table(
 
     lines = [
         Line(
-            "phi, LiRA online and offline",
+            "φ, then LiRA online and offline, with every model as the target in turn",
             median(lambda o: score(o, LiRA(), LiRA(online=False))),
             "s",
             "<= 1",
         ),
-        Line("RMIA: scores and population shares", median(rmia_with_shares), "s", "<= 10"),
+        Line("RMIA, scores and shares of the population", median(rmia_with_shares), "s", "<= 10"),
     ]
 
     scores = score_every_target(LiRA(), observations)
     counts = resample_counts(examples, generator, resamples)
     one = (scores[0], observations.membership[0], counts)
-    what = f"{resamples} resamples of one target:"
+    what = f"{resamples:,} resamples of one target:"
     lines += [
-        Line(f"{what} AUC, TPR at 1 % and 0.1 %", median(lambda _: resampled(*one)), "s", "<= 1"),
-        Line(f"{what} all that metrics() gives", median(lambda _: metrics(*one)), "s"),
+        Line(
+            f"{what} AUC, TPR @ 1 % and 0.1 % FPR", median(lambda _: resampled(*one)), "s", "<= 1"
+        ),
+        Line(f"{what} all metrics", median(lambda _: metrics(*one)), "s"),
     ]
 
     for name, attack in LOGITS_ONLY.items():
         lines.append(
             Line(
-                f"{name}, with its signals",
+                name,
                 median(lambda o, attack=attack: score(o, attack())),
                 "s",
             )
         )
     together = median(lambda o: score(o, *(attack() for attack in LOGITS_ONLY.values())))
-    lines.append(Line("all of these together, signals shared", together, "s", "<= 60"))
+    lines.append(Line("all of these attacks together, with shared signals", together, "s", "<= 60"))
 
     def from_logits() -> None:
         plain_lira(
@@ -177,12 +179,12 @@ def table(
     pairs = list(zip(scores, observations.membership, strict=True))
     lines += [
         Line(
-            "LiRA with phi: loop over targets with nanmean and nanstd / ours",
+            "time of a loop over targets with `nanmean` and `nanstd`, relative to our LiRA",
             ratio(from_logits, lambda: score(replace(observations), LiRA()), repeats),
-            "x",
+            "×",
         ),
         Line(
-            "ROC curves of all targets: scikit-learn's roc_curve / ours",
+            "time of scikit-learn's `roc_curve` target by target, relative to our ROC curves",
             ratio(
                 lambda: [
                     roc_curve(members, values, drop_intermediate=False) for values, members in pairs
@@ -190,10 +192,13 @@ def table(
                 lambda: [roc(*pair) for pair in pairs],
                 repeats,
             ),
-            "x",
+            "×",
         ),
         Line(
-            "peak memory, logits included / size of all logits (tracemalloc)", memory, "x", "<= 3"
+            "peak memory, including the logits, relative to the size of the logits",
+            memory,
+            "×",
+            "<= 3",
         ),
     ]
     return lines
@@ -215,8 +220,9 @@ def main(arguments: list[str] | None = None) -> None:
         parser.add_argument(f"--{name}", type=int, default=default)
     sizes = vars(parser.parse_args(arguments))
     print("  ".join(f"{name}={value}" for name, value in sizes.items()))
+    print("\n| measurement | value | aim |\n|---|---|---|")
     for line in table(**sizes):
-        print(f"{line.what:<66} {line.value:8.2f} {line.unit:<2} {line.goal}")
+        print(f"| {line.what} | {line.value:.2f} {line.unit} | {line.goal} |")
 
 
 if __name__ == "__main__":

@@ -114,28 +114,32 @@ def main() -> None:
     tasks = sum(Measured.seconds.values())
     store = seconds["store"]  # a part is of the tasks and of the statistics
     rest = seconds["queue"] - tasks - seconds["statistics"]
-    print("| kind | tasks | seconds | seconds a task |")
+    print("| part | number | seconds | for each |")
     print("|---|---|---|---|")
     for kind, number in Measured.tasks.items():
         spent = Measured.seconds[kind]
-        print(f"| {kind.strip('_')} | {number} | {spent:.1f} | {spent / number:.3f} |")
-    print(f"| statistics of an arm | {options.arms} | {seconds['statistics']:.1f} | |")
-    print(f"| store, also within the others | | {store:.1f} | |")
-    print(f"| everything else: queue and store | | {rest:.1f} | |\n")
+        print(f"| {kind.strip('_')} | {number} | {spent:.1f} | {spent / number:.2f} s |")
+    of_arm = seconds["statistics"] / options.arms
+    print(f"| statistics | {options.arms} | {seconds['statistics']:.1f} | {of_arm:.2f} s |")
+    print(f"| queue and store | {models:,} | {rest:.1f} | {1000 * rest / models:.1f} ms |")
+    print(f"| store, also within the others | {models} | {store:.1f} | |\n")
     a_model = (Measured.sent + Measured.received) / models
-    print(
-        f"Queue and store: {100 * rest / seconds['queue']:.1f} %, {1000 * rest / models:.1f} ms a"
-    )
-    print(f"model. {a_model:,.0f} bytes travel for each model.\n")
     scale = options.predict_models / models
     a_task = max(Measured.seconds[kind] / Measured.tasks[kind] for kind in Measured.tasks)
     network = scale * (Measured.sent + Measured.received) / BYTES_PER_SECOND
     coordinator = scale * (rest + seconds["statistics"])
     of_worker = scale * tasks / options.predict_workers
     whole = max(coordinator + network, of_worker) + a_task
-    print(f"{options.predict_models:,} models on {options.predict_workers} workers: {whole:,.0f} s")
-    print(f"(tasks {of_worker:,.0f} s on each worker; coordinator {coordinator:,.0f} s; ")
-    print(f"network {network:,.0f} s)")
+    print(f"{options.predict_models:,} models on {options.predict_workers} workers:\n")
+    print("| figure | value |\n|---|---|")
+    print(f"| sent for each model | {a_model / 1000:.0f} kB |")
+    print(f"| whole | {whole:,.0f} s |")
+    print(f"| tasks on each worker | {of_worker:,.0f} s |")
+    print(f"| coordinator | {coordinator:,.0f} s |")
+    print(f"| network | {network:,.1f} s |")
+    of_model = coordinator / options.predict_models
+    busy = of_model * options.predict_workers
+    print(f"| time of a model from which the workers are busy | {busy:.1f} s |")
 
 
 if __name__ == "__main__":

@@ -228,7 +228,7 @@ def renames(experiment: Experiment) -> None:
                 problems += experiment.report_problems(place)
                 problems += experiment.result_problems(place, run)
             trial = f"{moment} rename {number} ({names[number - 1]})"
-            row = f"`{name}`, {signal_name} {moment} each of {len(names)} renames"
+            row = f"`{name}`, {signal_name}"
             experiment.note(row, problems, trial=trial)
             place.remove()
 
@@ -260,7 +260,8 @@ def signals(experiment: Experiment) -> None:
         is_there = command.wait_for(STAGES[stage])
         problems = [] if is_there else [f"the stage did not begin: {command.stderr()}"]
         workers = command.workers()
-        row = f"{stage}, to the {receiver}"
+        kind = "SIGINT, SIGTERM or SIGHUP" if name in IN_ORDER else "SIGSEGV or SIGKILL"
+        row = "to a worker" if receiver == "worker" else f"{kind} to the group or the parent"
         if receiver == "worker" and not workers:
             command.send(signal.SIGKILL)
             command.wait()
@@ -415,7 +416,7 @@ def _at_once(experiment: Experiment, arguments: Sequence[str], acts: Sequence[st
     problems += experiment.result_problems(place, arguments)
     problems += experiment.rerun_problems(place, arguments, place.models())
     trial = f"at {', '.join(f'{moment:.2f}' for moment in moments)} s"
-    experiment.note(f"{len(acts)}: {', '.join(acts)}", problems, trial=trial)
+    experiment.note(f"{len(acts)} at once", problems, f"({', '.join(acts)})", trial=trial)
     place.remove()
 
 

@@ -1,7 +1,8 @@
 """Records the numbers that the tables and sentences of the documentation show.
 
 `benchmarks/results/NAME.csv` has the numbers of a run, and `NAME.toml` how they were recorded and
-the verdict. After a change of the code, this records all of them again and writes the pages:
+the verdict; the figure of README is `docs/assets/demo.svg`. After a change of the code, this
+records all of them again and writes the pages:
 
     MGAUDIT_CIFAR10=PATH python benchmarks/record_results.py
     python -m tests.docs.page_figures --write
@@ -29,12 +30,16 @@ import tomli_w
 
 import mgaudit
 from mgaudit.reports.dp_audit import DPAuditResult, finding
+from mgaudit.reports.figures.accuracy import accuracy_figure
+from mgaudit.reports.figures.drawing import Drawing
 from mgaudit.reports.files import DP_AUDIT_FILE
 from mgaudit.reports.formats.numbers_csv import render_csv
-from mgaudit.reports.results import Provenance
+from mgaudit.reports.results import Provenance, StudyResult
 from mgaudit.storage.read_run import read_dp_audit
 
 ROOT = Path(__file__).resolve().parent.parent
+README_RUN, FIGURE = "digits-cnn", ROOT / "docs" / "assets" / "demo.svg"
+SIZE = (4.6, 3.4)  # of the figure, in inches
 RESULTS = Path(__file__).parent / "results"
 CODE = ("mgaudit", "attacks", "targets", "reports")  # the last commit of which is recorded
 CIFAR10 = "MGAUDIT_CIFAR10"  # the variable that names the directory of the CIFAR-10 images
@@ -161,6 +166,14 @@ def run(name: str, runs: Path) -> Path:
     return max(folder.iterdir(), key=lambda path: path.stat().st_mtime)
 
 
+def figure_of(study: StudyResult) -> str:
+    """Returns the figure of accuracy against the AUC of the main attack, on white, as SVG."""
+    attack = study.arms[0].attacks[0].name
+    drawing = Drawing("demo", lambda: accuracy_figure(study, [attack], SIZE), "", "", [])
+    start, definitions, rest = drawing.svg().partition(" <defs>")
+    return f'{start} <rect width="100%" height="100%" fill="#ffffff"/>\n{definitions}{rest}'
+
+
 def record(name: str, folder: Path) -> None:
     """Writes the numbers of a run directory and how they were recorded."""
     if (folder / DP_AUDIT_FILE).exists():
@@ -172,6 +185,8 @@ def record(name: str, folder: Path) -> None:
         rows, verdict = of_study(result), result.verdict
         first = result.record.studies[0]
         started, made_by = first.times.started, first.provenance
+        if name == README_RUN:
+            FIGURE.write_text(figure_of(first), encoding="utf-8")
     facts = provenance(RECORDINGS[name], started, made_by, verdict)
     (RESULTS / f"{name}.csv").write_text(table(rows), encoding="utf-8")
     (RESULTS / f"{name}.toml").write_text(tomli_w.dumps(facts), encoding="utf-8")

@@ -208,13 +208,13 @@ def prepared(
 
 def on_cpu(images: str | None, examples: int, asked: int | None, rounds: int, jobs: int) -> None:
     """Prints the table of the plain loops and mgaudit, and that of DP-SGD."""
-    loops = ("plain loop", f"plain loop, {jobs} processes", "mgaudit")
+    loops = ("plain loop", "plain loop, processes", "mgaudit")
     header(
         "case",
         "stack",
         *loops,
         "÷ plain",
-        "goal",
+        "aim",
         "÷ plain, processes",
         "share of peak",
         "memory of a worker",
@@ -268,7 +268,7 @@ def private_steps(images: str, examples: int, rounds: int) -> None:
 
     They are a step without privacy, and a step whose gradients are clipped by Opacus.
     """
-    columns = ("plain step, ms", "private step, ms", "÷ plain", "goal", "by Opacus, ms", "Opacus ÷")
+    columns = ("plain step, ms", "private step, ms", "÷ plain", "aim", "by Opacus, ms", "Opacus ÷")
     header("DP-SGD", "batch", *columns)
     for case in CASES:
         goal = DP_GOALS.get(case.name)

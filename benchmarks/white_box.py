@@ -93,15 +93,16 @@ def validity(audits: int) -> None:
         wrong["any alarm"] += bool(alarms(checks, SIGNIFICANCE))
         for check in checks:
             below[check.name] = below.get(check.name, 0) + (check.p_value < SIGNIFICANCE)
-    for name, count in wrong.items():
-        print(f"{name}: {100 * count / audits:.1f} % of {audits}")
-    for name, count in below.items():
-        print(f"  p < {SIGNIFICANCE:g} of {name}: {100 * count / audits:.1f} %")
+    shares = wrong | {f"p < {SIGNIFICANCE:g} of {name}": count for name, count in below.items()}
+    print("| wrong | share of audits |\n|---|---|")
+    for name, count in shares.items():
+        print(f"| {name} | {100 * count / audits:.1f} % |")
 
 
 def cost(audits: int) -> None:
     """Prints the time of a training with 64 directions relative to one without, interleaved."""
     dataset, device = digits(), torch.device("cpu")
+    print("| network | time, relative to that without the adversary |\n|---|---|")
     for name, target in (("MLP 64-256-10", MLP_OF_TABLE), ("CNN", CNN)):
         own, plain, audited = recipe(NOISE_OF_CLAIM[8], 0, target), [], []
         for _ in range(audits):
@@ -113,7 +114,7 @@ def cost(audits: int) -> None:
             plain.append(middle - started)
             audited.append(time.perf_counter() - middle)
         ratio = statistics.median(audited) / statistics.median(plain)
-        print(f"{name}: {ratio:.2f} times the plain training ({statistics.median(plain):.2f} s)")
+        print(f"| {name} | {ratio:.2f} |", flush=True)
 
 
 def main() -> None:

@@ -114,7 +114,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=CASES, default=list(CASES))
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
-    print("| audit | | this, s | other, s | ratio (medians of rounds) | aim |")
+    print("| audit | cache | this, s | other, s | ratio | aim |")
     print("| --- | --- | --- | --- | --- | --- |")
     for key in arguments.only:
         if key.startswith("images") and arguments.images is None:

@@ -14,12 +14,20 @@ BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
 
 
 def benchmark(name: str) -> Any:
+    """Returns the module of a benchmark, which may import its neighbours."""
     spec = importlib.util.spec_from_file_location(name, BENCHMARKS / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    sys.path.insert(0, str(BENCHMARKS))
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(str(BENCHMARKS))
     return module
+
+
+record_tables = benchmark("record_tables")
 
 
 def test_attack_scoring_prints_its_table(capsys: pytest.CaptureFixture[str]) -> None:
@@ -33,11 +41,12 @@ def test_attack_scoring_prints_its_table(capsys: pytest.CaptureFixture[str]) -> 
     }
     benchmark("attack_scoring").main([f"--{name}={value}" for name, value in tiny.items()])
     printed = capsys.readouterr().out
+    assert record_tables.tables(printed, record_tables.RECORDINGS["attack-scoring"].files)
     assert printed.startswith("models=4  examples=60  classes=3")
     for line in (
-        "phi, LiRA online and offline",
-        "shadow-classifier, with its signals",
-        "peak memory",
+        "| φ, then LiRA online and offline",
+        "| shadow-classifier |",
+        "| peak memory",
     ):
         assert line in printed
 
@@ -72,6 +81,9 @@ def test_attack_power_prints_its_tables(capsys: pytest.CaptureFixture[str]) -> N
     options = "digits --models 4 --examples 150 --epochs 1 --targets 2 --shadows 2 3 --resamples 20"
     benchmark("attack_power").main(options.split())
     printed = capsys.readouterr().out
+    files = record_tables.RECORDINGS["attack-power"].files
+    with_two = {name: files[name] for name in files if name.endswith("differences")}
+    assert record_tables.tables(printed, with_two)
     assert [line for line in printed.splitlines() if line.startswith("###")] == [
         "### no noise",
         "### gaussian-mask (kappa=0.3)",

@@ -252,13 +252,13 @@ def percent(share: float) -> str:
 @pytest.mark.parametrize(("arms", "draws"), [(1, 1000), (3, 400)])
 def test_verdict_errors_with_a_plain_arm(arms: int, draws: int) -> None:
     columns = " | ".join(f"{kind}, %" for kind in KINDS)
-    print(f"\n{arms} arms, {draws} studies\n\n| truth | models | {columns} |")
-    print("|---|---|---|---|---|---|")
+    print(f"\n{draws} studies\n\n| arms | truth | models | {columns} |")
+    print("|---|---|---|---|---|---|---|")
     for name, (plain, step) in SCENARIOS.items():
         for models in (8, 16):
             rates = error_rates(Simulation(compared(plain, step, arms), models), draws)
             cells = " | ".join(percent(rates[kind]) for kind in KINDS)
-            print(f"| {name} | {models} | {cells} |")
+            print(f"| {arms} | {name} | {models} | {cells} |")
             assert at_most_five_percent(rates, draws), (name, models, rates)
 
 
@@ -296,13 +296,13 @@ def test_verdict_errors_power_curves() -> None:
             found = list(Simulation(compared(HIGH, step, arms=1), models).verdicts(draws))
             for metric in rows:
                 shares = Counter(getattr(verdict, metric).outcome for (verdict,) in found)
-                cells = " | ".join(percent(shares[name] / draws) for name in POWER)
-                row = f"| {step:g} | {models} | {cells} |"
+                cells = " | ".join(f"{100 * shares[name] / draws:.0f}" for name in POWER)
+                row = f"| {metric.upper()} | {step:g} | {models} | {cells} |"
                 rows[metric].append(row.replace("-", "−", 1))
                 decided[metric, step, models] = 1 - shares["undecided"] / draws
-    for metric, lines in rows.items():
-        print(f"\n{metric}\n\n| d / m | models | {' | '.join(POWER)} |")
-        print("|" + "---|" * (2 + len(POWER)), *lines, sep="\n")
+    print(f"\n| metric | d, margins | models | {' | '.join(POWER)} |")
+    print("|" + "---|" * (3 + len(POWER)))
+    print(*(line for lines in rows.values() for line in lines), sep="\n")
     for metric in rows:
         for models in (16, 32):
             assert decided[metric, -4.0, models] > decided[metric, -1.0, models] - 0.05

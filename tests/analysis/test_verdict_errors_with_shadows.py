@@ -174,7 +174,8 @@ def test_verdicts_with_shadows(law: str, attack: Attack, models: int) -> None:
     print(f"\n{label}: AUC, TPR\n", np.round(means, 4).tolist())
     wrong = {}
     for names, kinds in ((SCENARIOS, KINDS), (ALONE, KINDS_ALONE)):
-        print(f"\n| truth | law | attack | models | {' | '.join(kinds)} |")
+        print(f"\n| truth | law | attack | models | {', % | '.join(kinds)}, % |")
+        print("|" + "---|" * (4 + len(kinds)))
         for name in names:
             wrong[name] = rates = of_studies.rates(name)
             print(f"| {name} | {label} | {' | '.join(percent(rates[kind]) for kind in kinds)} |")
@@ -184,10 +185,12 @@ def test_verdicts_with_shadows(law: str, attack: Attack, models: int) -> None:
 
 
 def _print_power(of_studies: Judged, label: str) -> None:
-    print(f"\n| d / m | law | attack | models | {' | '.join(POWER)} |")
-    for name in CURVE:
-        of_arm = [verdict for (verdict,) in of_studies.by_scenario[f"power {name}"]]
-        aucs = Counter(verdict.auc.outcome for verdict in of_arm)
-        tprs = Counter(verdict.tpr.outcome for verdict in of_arm if verdict.tpr is not None)
-        cells = [f"{100 * aucs[k] / DRAWS:.0f} / {100 * tprs[k] / DRAWS:.0f}" for k in POWER]
-        print(f"| {name} | {label} | {' | '.join(cells)} |")
+    print(f"\n| metric | d, margins | law | attack | models | {' | '.join(POWER)} |")
+    print("|" + "---|" * (5 + len(POWER)))
+    for metric in ("auc", "tpr"):
+        for name in CURVE:
+            of_arm = [verdict for (verdict,) in of_studies.by_scenario[f"power {name}"]]
+            by_metric = [getattr(verdict, metric) for verdict in of_arm]
+            counts = Counter(found.outcome for found in by_metric if found is not None)
+            cells = " | ".join(f"{100 * counts[outcome] / DRAWS:.0f}" for outcome in POWER)
+            print(f"| {metric.upper()} | {name} | {label} | {cells} |")

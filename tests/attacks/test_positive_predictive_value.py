@@ -193,7 +193,7 @@ def test_ppv_intervals_of_one_target_cover_in_a_thousand_audits() -> None:
 
 @pytest.mark.slow
 def test_ppv_intervals_over_targets_cover_in_300_audits() -> None:
-    print("\n| scenario | targets | 10 % | 1 % | 0.1 % |\n| --- | --- | --- | --- | --- |")
+    print("\n| scenario | targets | FPR 10 % | 1 % | 0.1 % |\n| --- | --- | --- | --- | --- |")
     for scenario in (NOTHING, ALL, FEW, UNEVEN, STRONG):
         for targets in (4, 8, 16):
             shares = [share for _, share in over_targets(scenario, 1000, targets, audits=300)]

@@ -9,8 +9,9 @@ import re
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from mgaudit.reports.findings import SIGNIFICANT
 from mgaudit.reports.record import Estimate
@@ -165,7 +166,11 @@ class Fact:
         return str((known | known["versions"])[self.key]).partition("+")[0]
 
 
-Shown = Figure | Extreme | Fact
+class Shown(Protocol):
+    """A figure that has a text on a page."""
+
+    def text(self) -> str:
+        """Returns the text of the figure on the page."""
 
 
 @dataclass(frozen=True)
@@ -222,6 +227,11 @@ class Table:
     columns: Mapping[str, Column | None]
     rows: Mapping[Any, Where]  # by a tuple of labels
 
+    @cached_property
+    def expected(self) -> list[str]:
+        """The lines of the rows."""
+        return [self.row(labels, where) for labels, where in self.rows.items()]
+
     def row(self, labels: tuple[str, ...], where: Where) -> str:
         """Returns the line of a row."""
         label = iter(labels)
@@ -245,11 +255,11 @@ class Table:
             raise LookupError(f"{self.page.name}: no table {header!r} after {self.heading!r}")
         block = re.compile(r".*\n.*\n((?:\|.*\n)*)").match(page, start)
         assert block is not None
-        expected = [self.row(labels, where) for labels, where in self.rows.items()]
         lines = list(re.compile(r"\|.*(?=\n)").finditer(page, *block.span(1)))
-        if len(lines) == len(expected):
-            return [Place(*row.span(), text) for row, text in zip(lines, expected, strict=True)]
-        return [Place(*block.span(1), "".join(f"{row}\n" for row in expected))]
+        if len(lines) == len(self.expected):
+            together = zip(lines, self.expected, strict=True)
+            return [Place(*row.span(), text) for row, text in together]
+        return [Place(*block.span(1), "".join(f"{row}\n" for row in self.expected))]
 
 
 def line(cells: list[str]) -> str:
@@ -302,7 +312,15 @@ class Quote:
         return [Place(*found[0].span(), quote)]
 
 
-Tied = Table | Sentence | Quote
+class Tied(Protocol):
+    """A part of a page whose figures are recorded."""
+
+    @property
+    def page(self) -> Path:
+        """The page."""
+
+    def places(self, page: str) -> list[Place]:
+        """Returns the places of the figures. Raises LookupError where they are not as expected."""
 
 
 def differences(tied: Tied, page: str) -> list[str]:

@@ -2,7 +2,8 @@
 
     python -m tests.docs.page_figures --write
 
-writes the recorded numbers into the pages; `benchmarks/record_results.py` records them.
+writes the recorded numbers into the pages; `benchmarks/record_results.py` records them, and those
+of `page_tables.py` `benchmarks/record_tables.py`.
 
 To show a further number, add a column to a `Table`, or a `sentence` with the words around the
 number, and write the pages. `KINDS` in `benchmarks/record_results.py` says what is recorded.
@@ -10,6 +11,7 @@ number, and write the pages. `KINDS` in `benchmarks/record_results.py` says what
 
 import argparse
 
+from tests.docs import page_others, page_papers, page_tables
 from tests.docs.figures import (
     LABEL,
     Column,
@@ -577,8 +579,7 @@ def in_method() -> Sentence:
     ]
     return sentence(
         METHOD,
-        "attack is {} without noise (the median: 1.22), {} with a mask of κ = 0.3 (1.09) and {} "
-        "with DP-SGD at ε = 8",
+        "attack is {} without noise, {} with a mask of κ = 0.3 and {} with DP-SGD at ε = 8;",
         *bounds,
     )
 
@@ -628,28 +629,10 @@ def tied() -> list[Tied]:
         *in_findings(),
         *in_how_to(),
         in_method(),
+        *page_tables.tied(),
+        *page_papers.tied(),
+        *page_others.tied(),
     ]
-
-
-# Figures that are not recorded by benchmarks/record_results.py, and where they are from.
-UNTUNED = "a run of version 0.2 with DP-SGD that was not tuned"
-NOT_TIED = {
-    (RESULTS, "27.8 ± 0.5 %, a cost of 15.2 percentage points"): UNTUNED,
-    (RESULTS, "0.604 (rmia, 15 shadow models, untuned)"): UNTUNED,
-    (RESULTS, "40.7 ± 0.7 % accurate"): UNTUNED,
-    (RESULTS, "0.558 (with 15 shadow models)"): UNTUNED,
-    (RESULTS, "90.4 % accurate at ε = 8, 76.5 % at ε = 2"): UNTUNED,
-    (RESULTS, "48.6 % at ε = 1"): UNTUNED,
-    (RESULTS, "## Power against the number of shadow models"): "benchmarks/attack_power.py",
-    (FINDINGS, "15.2 ± 0.6 percentage points"): UNTUNED,
-    (FINDINGS, "(90.4 %)"): UNTUNED,
-    (FINDINGS, ".782 (κ = 0), .692 (0.5) and .543 (1.8)"): "code of the paper",
-    (
-        FINDINGS,
-        ".741 ± .007 and .994 ± .001 at smoothing 0.5, and .970 ± .002 without",
-    ): "a run of version 0.2",
-    (FINDINGS, "(0.56 to 0.68)"): "a run with the attack stacked, which is not recorded",
-}
 
 
 def main() -> None:

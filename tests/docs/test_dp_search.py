@@ -1,7 +1,8 @@
-"""The accuracies on the page about tuning DP-SGD are those of the recorded search."""
+"""The page about tuning DP-SGD has the accuracies of the recorded search and the defaults."""
 
 from collections import defaultdict
 
+from mgaudit.targets.fitting.tuned_dp import tuned_records
 from mgaudit.targets.fitting.tuned_settings import TunedSettings
 from tests.docs.pages import DOCS
 from tests.docs.tables import split
@@ -26,10 +27,25 @@ def percent(values: list[float]) -> str:
     return f"{100 * sum(values) / len(values):.1f}" if values else "–"
 
 
-def test_the_page_shows_the_accuracies_and_the_numbers_of_trials_of_the_search() -> None:
+def rows_of_page() -> list[list[str]]:
     lines = PAGE.read_text(encoding="utf-8").splitlines()
-    rows = [split(line) for line in lines if line.startswith(("| digits, ", "| CIFAR-10, "))]
-    shown = {(row[0], row[1]): tuple(row[-3:]) for row in rows}
+    return [split(line) for line in lines if line.startswith(("| digits, ", "| CIFAR-10, "))]
+
+
+def test_the_page_shows_the_tuned_defaults() -> None:
+    expected = {}
+    for record in tuned_records():
+        data = "digits" if record.members < 1000 else "CIFAR-10"
+        own = record.settings
+        numbers = (own.epochs, own.sample_rate, own.learning_rate, own.momentum)
+        numbers += (own.max_grad_norm, own.averaging)
+        place = (f"{data}, {record.network.upper()}", f"{record.epsilon:g}")
+        expected[place] = tuple(f"{number:g}" for number in numbers)
+    assert {(row[0], row[1]): tuple(row[2:-3]) for row in rows_of_page()} == expected
+
+
+def test_the_page_shows_the_accuracies_and_the_numbers_of_trials_of_the_search() -> None:
+    shown = {(row[0], row[1]): tuple(row[-3:]) for row in rows_of_page()}
     expected = {}
     for place, trials in accuracies().items():
         folds = max(map(len, trials.values()))
