@@ -10,6 +10,11 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+try:
+    import fcntl
+except ImportError:  # Windows, where remnants are deleted by their age
+    fcntl = None  # type: ignore[assignment]
+
 PARTIAL_SUFFIX = ".partial"  # of a file or folder that is being written
 ABANDONED_SECONDS = 3600.0  # after which no process is writing a partial file any more
 FOLDER_ATTEMPTS = 100  # to write into a folder that other processes remove while it is empty
@@ -28,6 +33,7 @@ def write_atomically(path: Path, content: bytes, flush: bool = True) -> None:
         # os.open applies the umask; files of tempfile.mkstemp are readable only by their owner.
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         with os.fdopen(descriptor, "wb") as file:
+            _lock(descriptor)  # until the file is closed, also by the end of this process
             file.write(content)
             file.flush()
             if flush:
@@ -43,8 +49,10 @@ def write_with_folder(
 ) -> None:
     """Creates the folder of `path` and writes the file by `write`.
 
-    Another process may remove the folder as long as it is empty. It is then created again.
+    Remnants that processes left there which ended while they wrote are deleted. Another process may
+    remove the folder as long as it is empty. It is then created again.
     """
+    _sweep_abandoned(path.parent)
     for _ in range(FOLDER_ATTEMPTS - 1):
         # mkdir raises either error if the folder is removed while it looks at it.
         with suppress(FileNotFoundError, FileExistsError):
@@ -103,6 +111,41 @@ def sweep_partial(folder: Path, older_than_seconds: float = 0.0, name: str = "")
                 shutil.rmtree(path, ignore_errors=True)
             else:
                 path.unlink()
+
+
+def _sweep_abandoned(folder: Path) -> None:
+    """Deletes the partial files in the folder that no process is writing.
+
+    A file may be deleted that a process has just created and not yet locked; `write_with_folder`
+    then writes it again.
+    """
+    for path in folder.glob(f".*{PARTIAL_SUFFIX}"):
+        with suppress(OSError):  # renamed or deleted in between, or not a file
+            descriptor = os.open(path, os.O_RDWR)
+            try:
+                is_abandoned = _lock(descriptor)
+                if is_abandoned is None:
+                    is_abandoned = time.time() - os.fstat(descriptor).st_mtime > ABANDONED_SECONDS
+            finally:
+                os.close(descriptor)
+            if is_abandoned:
+                path.unlink()
+
+
+def _lock(descriptor: int) -> bool | None:
+    """Locks an open file and returns whether that was possible; None where locks are unknown.
+
+    False means that another process has the lock.
+    """
+    if fcntl is None:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return None
+    return True
 
 
 def set_aside(path: Path) -> Path:

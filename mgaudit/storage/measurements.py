@@ -11,7 +11,7 @@ from typing import Any, Literal
 from numpy.typing import NDArray
 
 from mgaudit import attacks
-from mgaudit.storage.atomic import ABANDONED_SECONDS, sweep_partial, write_with_folder
+from mgaudit.storage.atomic import write_with_folder
 from mgaudit.storage.checked_files import (
     DamagedFileError,
     content_of,
@@ -60,7 +60,6 @@ def measurements_path(key: str, kind: MeasuredBy = "attacks") -> Path:
 def save_measurements(key: str, arrays: StoredArrays, kind: MeasuredBy = "attacks") -> None:
     """Stores arrays under the key, in a file that is complete or not there."""
     path = measurements_path(key, kind)
-    sweep_partial(path.parent, ABANDONED_SECONDS)
     write_with_folder(path, content_of(path, arrays, key), write_content)
 
 

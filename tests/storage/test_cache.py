@@ -378,3 +378,36 @@ def test_a_file_in_place_of_the_folder_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "ab").touch()
     with pytest.raises(FileExistsError):
         write_with_folder(tmp_path / "ab" / "file", b"")
+
+
+WRITER = """
+import os, sys
+from pathlib import Path
+from mgaudit.storage.atomic import write_with_folder
+
+def wait(descriptor):
+    print("written", flush=True)
+    sys.stdin.read()
+
+os.fsync = wait
+write_with_folder(Path(sys.argv[1]), b"content")
+"""
+
+
+def test_what_a_killed_writer_left_is_deleted_at_once_and_not_what_is_being_written(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "ab" / "file"
+    root = Path(__file__).resolve().parents[2]
+    command = [sys.executable, "-c", WRITER, str(path)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=root, text=True, stdin=pipe, stdout=pipe) as writer:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == "written\n"
+        write_with_folder(path.with_name("other"), b"content")
+        (partial,) = path.parent.glob(".file.*.partial")
+        writer.kill()
+        writer.wait()
+        assert partial.exists()
+    write_with_folder(path.with_name("third"), b"content")
+    assert sorted(file.name for file in path.parent.iterdir()) == ["other", "third"]
