@@ -16,8 +16,8 @@ FOLDER_ATTEMPTS = 100  # to write into a folder that other processes remove whil
 DAMAGED_SUFFIX = ".damaged"  # of a file or folder that must not be read again
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Writes `content` to a file beside `path` and renames the file to `path`.
+def write_atomically(path: Path, *content: bytes | memoryview) -> None:
+    """Writes `content`, part by part, to a file beside `path` and renames the file to `path`.
 
     An interrupted write does not change `path`.
     """
@@ -26,7 +26,8 @@ def write_atomically(path: Path, content: bytes) -> None:
         # os.open applies the umask; files of tempfile.mkstemp are readable only by their owner.
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
+            for part in content:
+                file.write(part)
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, path)

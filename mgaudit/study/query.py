@@ -93,7 +93,9 @@ class ArmOutputs:
                 outputs = self._completed(answers, compute)
                 self._check_outputs(what, outputs)
                 folder.save_outputs(key, outputs)
-                release_free_blocks()  # those of the single models
+                # Large outputs are mapped from a file, of which all processes share the pages.
+                outputs = folder.load_outputs(key, progress.stage) or outputs
+                release_free_blocks()  # those of the computed outputs
         self._in_use[what, inputs] = {split: ref(values) for split, values in outputs.items()}
         return outputs
 
