@@ -79,9 +79,8 @@ def fit_drift(
             None for all. The drift of a model depends on no other models.
     """
     classes = logits.shape[-1]
-    chosen = slice(None) if mean_of is None else mean_of
-    population_mean = _mean_logits(population_logits[chosen])
-    features = _features(kind, _mean_logits(logits[chosen]), labels)
+    population_mean = _mean_logits(population_logits, mean_of)
+    features = _features(kind, _mean_logits(logits, mean_of), labels)
     population_features = _features(kind, population_mean, population_labels)
     products = []
     for of_model in population_logits:
@@ -105,9 +104,17 @@ def _ridge(features: Floats, products: Floats, penalty: float) -> Floats:
     return np.asarray(vectors @ shrunk, dtype=np.float64)
 
 
-def _mean_logits(logits: NDArray[np.floating]) -> Floats:
-    """Returns the centred mean over models (points, queries, classes)."""
-    return _centred(logits.mean(axis=0, dtype=np.float64))
+def _mean_logits(logits: NDArray[np.floating], models: NDArray[np.int64] | None = None) -> Floats:
+    """Returns the centred mean over models (points, queries, classes).
+
+    `models` are the numbers of these models; None for all. Their logits are added one after
+    another, without a copy of those of several models.
+    """
+    first, *others = range(len(logits)) if models is None else models.tolist()
+    total = logits[first].astype(np.float64)
+    for model in others:
+        total += logits[model]
+    return _centred(total / (1 + len(others)))
 
 
 def _centred(logits: NDArray[np.floating]) -> Floats:

@@ -6,12 +6,13 @@ the logits. Signals are computed model by model, so that logits without drift ar
 
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mgaudit.attacks.drift import Drift, DriftFit, fit_drift
+from mgaudit.attacks.mixed_logits import MixedLogits
 from mgaudit.attacks.references import ReferenceLimits
 from mgaudit.attacks.shadow_moments import Totals
 from mgaudit.attacks.signals import Confidence, ConfidenceSignal, logit_confidence
@@ -220,17 +221,22 @@ class Ensemble:
 
 
 def with_rows(logits: Logits, models: int | NDArray[np.int64], others: Logits) -> Logits:
-    """Returns the logits (models, ...) with the rows `models` from `others` (models, ...)."""
-    mixed = logits.astype(np.result_type(logits, others))
-    mixed[models] = others[models]
-    return mixed
+    """Returns the logits (models, ...) with the rows `models` from `others` (models, ...).
+
+    They are not copied: the result is read as an array is, model by model (`MixedLogits`).
+    """
+    return cast(Logits, MixedLogits(logits, models, others))
 
 
 def _read_only(values: NDArray[Any]) -> NDArray[Any]:
     """Returns a view that cannot be written to: all attacks read the same arrays.
 
+    Mixed logits stay as they are; their parts are read-only.
+
     The memory of the view is a read-only buffer, so `setflags(write=True)` fails for the view and
     for all parts of it. `values` itself is not changed.
     """
+    if isinstance(values, MixedLogits):
+        return values
     view: NDArray[Any] = np.asarray(values.data.toreadonly())
     return view

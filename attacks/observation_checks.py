@@ -85,7 +85,7 @@ def refuse_overlap(
     few points are no evidence.
     """
     audited = _contents(logits, labels)
-    population = _contents(population_logits.astype(logits.dtype), population_labels)
+    population = _contents(population_logits.astype(logits.dtype, copy=False), population_labels)
     times = Counter([*audited, *population])
     example_of = dict(zip(audited, range(len(audited)), strict=True))
     overlap = [

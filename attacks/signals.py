@@ -5,8 +5,11 @@ and returns float64 (..., examples, queries). In formulas, z are the logits, p =
 prediction and y is the label.
 """
 
+import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import wraps
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +20,32 @@ LOWEST_LOG_PROBABILITY = -700.0  # exp of a smaller number is 0 in float64
 Logits = NDArray[np.floating]
 Labels = NDArray[np.int64]
 Floats = NDArray[np.float64]
+SignalFunction = Callable[[Logits, Labels], Floats]
+
+# Logits of a block. Its float64 copies stay in the cache of a core, and are little memory.
+BLOCK_VALUES = 2**17
 
 
+def in_blocks(signal: SignalFunction) -> SignalFunction:
+    """Returns the same signal, computed for one block of a model's examples after another.
+
+    A signal makes several float64 copies of its logits. Those of a whole model with many classes
+    would be more memory than the float32 logits of several models.
+    """
+
+    @wraps(signal)
+    def of_blocks(logits: Logits, labels: Labels) -> Floats:
+        rows = max(BLOCK_VALUES // math.prod(logits.shape[-2:]), 1)
+        if logits.ndim != 3 or len(logits) <= rows:
+            return signal(logits, labels)
+        starts = range(0, len(logits), rows)
+        blocks = [slice(start, start + rows) for start in starts]
+        return np.concatenate([signal(logits[block], labels[block]) for block in blocks])
+
+    return of_blocks
+
+
+@in_blocks
 def logit_confidence(logits: Logits, labels: Labels) -> Floats:
     """Returns phi = z_y - log sum_{j != y} exp z_j, the logit of the label's probability, in nats.
 
@@ -33,6 +60,7 @@ def logit_confidence(logits: Logits, labels: Labels) -> Floats:
     return np.asarray(of_label - logsumexp(others, axis=-1), dtype=np.float64)
 
 
+@in_blocks
 def margin(logits: Logits, labels: Labels) -> Floats:
     """Returns z_y - max_{j != y} z_j in nats, shaped as `logit_confidence`.
 
@@ -48,6 +76,7 @@ def loss(logits: Logits, labels: Labels) -> Floats:
     return np.logaddexp(0.0, -logit_confidence(logits, labels))
 
 
+@in_blocks
 def entropy(logits: Logits, labels: Labels) -> Floats:
     """Returns the entropy -sum_j p_j log p_j of the prediction in nats; `labels` are ignored."""
     log_p = log_softmax(logits.astype(np.float64), axis=-1)
@@ -55,6 +84,7 @@ def entropy(logits: Logits, labels: Labels) -> Floats:
     return np.asarray(-total, dtype=np.float64)
 
 
+@in_blocks
 def modified_entropy(logits: Logits, labels: Labels) -> Floats:
     """Returns -(1 - p_y) log p_y - sum_{j != y} p_j log(1 - p_j) in nats.
 
@@ -80,6 +110,7 @@ def modified_entropy(logits: Logits, labels: Labels) -> Floats:
     return np.asarray(-terms.sum(axis=-1), dtype=np.float64)
 
 
+@in_blocks
 def label_logit(logits: NDArray[np.floating], labels: Labels) -> Floats:
     """Returns the label's logit minus the mean over classes, shaped as `logit_confidence`."""
     values = logits.astype(np.float64)
@@ -135,7 +166,12 @@ class Confidence:
         """Returns phi, shaped as `logit_confidence`."""
         if self.temperature == 1:
             return logit_confidence(logits, labels)
-        return logit_confidence(logits.astype(np.float64) / self.temperature, labels)
+
+        @in_blocks
+        def at_temperature(logits: Logits, labels: Labels) -> Floats:
+            return logit_confidence(logits.astype(np.float64) / self.temperature, labels)
+
+        return at_temperature(logits, labels)
 
 
 @dataclass(frozen=True)

@@ -473,8 +473,8 @@ ATTACKS = [
             ),
             (
                 "mean logits are those of the examples",
-                "population_mean = _mean_logits(population_logits[chosen])",
-                "population_mean = 0 * _mean_logits(population_logits[chosen])",
+                "population_mean = _mean_logits(population_logits, mean_of)",
+                "population_mean = 0 * _mean_logits(population_logits, mean_of)",
             ),
         ],
     ),

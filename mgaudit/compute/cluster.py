@@ -18,7 +18,7 @@ from weakref import ReferenceType, ref
 from numpy.typing import NDArray
 
 from mgaudit.compute.fingerprint import Fingerprint, fingerprint
-from mgaudit.compute.messages import packed_apart, unpacked_with
+from mgaudit.compute.messages import Memory, memory_of, packed_apart, unpacked_with
 from mgaudit.compute.parallel import Elsewhere, tasks_run
 from mgaudit.compute.pool import Future, Outcome, Pool, Shared, WorkerLostError, values_of
 from mgaudit.errors import UsageError
@@ -265,21 +265,22 @@ class _Arrays:
 
     def __init__(self, client: Any) -> None:
         self._client = client
-        # The array itself is kept, so that no other array gets its identity.
-        self._by_identity: dict[int, tuple[NDArray[Any], ReferenceType[Any]]] = {}
+        # The array itself is kept, so that no other array gets its memory.
+        self._by_memory: dict[Memory, tuple[NDArray[Any], ReferenceType[Any]]] = {}
 
     def scattered(self, arrays: Sequence[NDArray[Any]]) -> list[Any]:
         """Returns Dask's future of each array. The cluster forgets an array without a future."""
-        self._by_identity = {
-            key: entry for key, entry in self._by_identity.items() if entry[1]() is not None
+        self._by_memory = {
+            key: entry for key, entry in self._by_memory.items() if entry[1]() is not None
         }
         futures = []
         for array in arrays:
-            _, reference = self._by_identity.get(id(array), (array, lambda: None))
+            memory = memory_of(array)
+            _, reference = self._by_memory.get(memory, (array, lambda: None))
             future = reference()
             if future is None:
                 future = self._client.scatter(array, hash=False, broadcast=False)
-                self._by_identity[id(array)] = (array, ref(future))
+                self._by_memory[memory] = (array, ref(future))
             futures.append(future)
         return futures
 

@@ -16,9 +16,13 @@ import cloudpickle
 import numpy as np
 from numpy.typing import NDArray
 
+from mgaudit.compute.mapped_copy import array_at, place_of
 from mgaudit.compute.run_files import RunFiles
 
 LARGE_BYTES = 2**20  # of an array that is passed in a file
+
+# Address, dtype, shape and strides of an array. Views of the same memory have the same.
+Memory = tuple[int, str, tuple[int, ...], tuple[int, ...]]
 
 
 class ArrayFiles:
@@ -29,33 +33,35 @@ class ArrayFiles:
 
     def __init__(self) -> None:
         self._run_files: RunFiles | None = None
-        self._by_identity: dict[int, _ArrayFile] = {}
+        self._by_memory: dict[Memory, _ArrayFile] = {}
 
     def path_of(self, array: NDArray[Any]) -> Path:
         """Returns the file of the array, which is written if it is not there yet."""
-        file = self._by_identity.get(id(array))
+        memory = memory_of(array)
+        file = self._by_memory.get(memory)
         if file is None:
             self._run_files = self._run_files or RunFiles()
             path = self._run_files.folder / f"{secrets.token_hex(8)}.npy"
             np.save(path, array, allow_pickle=False)
-            file = self._by_identity[id(array)] = _ArrayFile(array, path)
+            file = self._by_memory[memory] = _ArrayFile(array, path)
         file.messages += 1
         return file.path
 
     def release(self, arrays: Sequence[NDArray[Any]]) -> None:
         """Deletes the files of those arrays of a message that no other message needs."""
         for array in arrays:
-            file = self._by_identity.get(id(array))
+            memory = memory_of(array)
+            file = self._by_memory.get(memory)
             if file is None:
-                continue  # all files were deleted
+                continue  # all files were deleted, or the array has a place in another file
             file.messages -= 1
             if file.messages == 0:
                 file.path.unlink(missing_ok=True)
-                del self._by_identity[id(array)]
+                del self._by_memory[memory]
 
     def close(self) -> None:
         """Deletes all files and their directory."""
-        self._by_identity.clear()
+        self._by_memory.clear()
         if self._run_files is not None:
             self._run_files.close()
             self._run_files = None
@@ -63,11 +69,17 @@ class ArrayFiles:
 
 @dataclass
 class _ArrayFile:
-    """The file of an array. The array is kept, so that no other array gets its identity."""
+    """The file of an array. The array is kept, so that no other array gets its memory."""
 
     array: NDArray[Any]
     path: Path
     messages: int = 0
+
+
+def memory_of(array: NDArray[Any]) -> Memory:
+    """Returns what identifies the values of an array, as long as it exists and is not changed."""
+    address: int = array.__array_interface__["data"][0]
+    return address, array.dtype.str, array.shape, array.strides
 
 
 def packed(value: object, files: ArrayFiles) -> tuple[bytes, list[NDArray[Any]]]:
@@ -115,7 +127,7 @@ def unpacked(message: bytes) -> Any:
 
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
-    """Pickles a large array as the path of its file, and functions of scripts with their code."""
+    """Pickles a large array as its place in a file, and functions of scripts with their code."""
 
     def __init__(self, buffer: io.BytesIO, files: ArrayFiles) -> None:
         super().__init__(buffer, protocol=pickle.HIGHEST_PROTOCOL)
@@ -125,6 +137,9 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     def reducer_override(self, value: Any) -> Any:
         if _is_large(value):
             self.arrays.append(value)
+            place = place_of(value)
+            if place is not None:
+                return array_at, tuple(place)
             return _mapped, (str(self._files.path_of(value)),)
         return super().reducer_override(value)
 
@@ -142,15 +157,16 @@ class _Referring(cloudpickle.Pickler):  # type: ignore[misc]
     def __init__(self, buffer: io.BytesIO) -> None:
         super().__init__(buffer, protocol=pickle.HIGHEST_PROTOCOL)
         self.arrays: list[NDArray[Any]] = []
-        self._positions: dict[int, int] = {}
+        self._positions: dict[Memory, int] = {}
 
     def persistent_id(self, value: Any) -> int | None:
         if not _is_large(value):
             return None
-        if id(value) not in self._positions:
-            self._positions[id(value)] = len(self.arrays)
+        memory = memory_of(value)
+        if memory not in self._positions:
+            self._positions[memory] = len(self.arrays)
             self.arrays.append(value)
-        return self._positions[id(value)]
+        return self._positions[memory]
 
 
 class _Resolving(pickle.Unpickler):

@@ -12,8 +12,8 @@ import traceback
 from contextlib import suppress
 from typing import Any, BinaryIO
 
-from mgaudit.compute.heap import keep_big_blocks
-from mgaudit.compute.messages import packed_outcome, unpacked
+from mgaudit.compute.heap import keep_big_blocks, release_free_blocks
+from mgaudit.compute.messages import LARGE_BYTES, packed_outcome, unpacked
 from mgaudit.targets.cache import CACHE_VARIABLE
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
@@ -65,10 +65,14 @@ def main(parent: int, module: str = "") -> None:
             importlib.import_module(module)
     while (message := read_message(tasks)) is not None:
         outcome = _outcome(message)
+        is_large = max(len(message), len(outcome)) >= LARGE_BYTES
         try:
             write_message(outcomes, outcome)
         except BrokenPipeError:  # the parent was killed
             break
+        del message, outcome  # while this waits for the next task
+        if is_large:
+            release_free_blocks()
     # Modules of users may have registered functions that hang at exit.
     os._exit(0)
 

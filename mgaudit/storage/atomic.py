@@ -21,8 +21,8 @@ FOLDER_ATTEMPTS = 100  # to write into a folder that other processes remove whil
 DAMAGED_SUFFIX = ".damaged"  # of a file or folder that must not be read again
 
 
-def write_atomically(path: Path, content: bytes, flush: bool = True) -> None:
-    """Writes `content` to a file beside `path` and renames the file to `path`.
+def write_atomically(path: Path, *content: bytes | memoryview, flush: bool = True) -> None:
+    """Writes `content`, part by part, to a file beside `path` and renames the file to `path`.
 
     An interrupted write does not change `path`. With `flush`, the content is on the disk before the
     renaming, so that not even a power failure leaves an incomplete file. Flushing takes some
@@ -34,7 +34,8 @@ def write_atomically(path: Path, content: bytes, flush: bool = True) -> None:
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         with os.fdopen(descriptor, "wb") as file:
             _lock(descriptor)  # until the file is closed, also by the end of this process
-            file.write(content)
+            for part in content:
+                file.write(part)
             file.flush()
             if flush:
                 os.fsync(file.fileno())

@@ -27,6 +27,7 @@ from mgaudit.storage.checked_files import (
     content_of,
     load_arrays,
     locked_folder,
+    map_arrays,
     save_arrays,
     set_damaged_aside,
     write_content,
@@ -226,11 +227,12 @@ class EnsembleFolder:
     def load_outputs(self, key: OutputsKey, on_damage: Callable[[str], None]) -> Outputs | None:
         """Returns the outputs by split, or None where they are not stored.
 
+        Large outputs are read-only, and mapped into memory (`map_arrays`).
         A damaged file is set aside, and `on_damage` is called with a message.
         """
         path = self.outputs_path(key)
         try:
-            outputs, text = load_arrays(path)
+            outputs, text = map_arrays(path)
             if text != key.text:
                 raise DamagedFileError(path, "it contains other outputs")
         except FileNotFoundError:

@@ -90,12 +90,25 @@ class ArmOutputs:
             outputs = folder.load_outputs(key, progress.stage)
             answers = self.trained.answers.pop(what, {})
             if outputs is None:
-                outputs = self._completed(answers, compute)
-                self._check_outputs(what, outputs)
-                folder.save_outputs(key, outputs)
-                release_free_blocks()  # those of the single models
+                self._save(key, answers, compute)
+                release_free_blocks()  # those of the outputs, which nothing needs now
+                # Large outputs are mapped from a file, of which all processes share the pages.
+                outputs = folder.load_outputs(key, progress.stage)
+            if outputs is None:  # the new file is damaged
+                outputs = self._computed(self.converged, compute)
         self._in_use[what, inputs] = {split: ref(values) for split, values in outputs.items()}
         return outputs
+
+    def _save(
+        self, key: OutputsKey, answers: dict[int, Outputs], compute: Callable[[Ensemble], Outputs]
+    ) -> None:
+        """Computes the outputs and keeps them in the store.
+
+        Raises ValueError for outputs that are not finite.
+        """
+        outputs = self._completed(answers, compute)
+        self._check_outputs(key.what, outputs)
+        self.trained.folder.save_outputs(key, outputs)
 
     def _outputs_in_use(self, key: object) -> Outputs | None:
         """Returns outputs that were read before and are in use; None if they are not."""

@@ -1,16 +1,23 @@
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import logsumexp
 
 from mgaudit.attacks import LossThreshold
 from mgaudit.attacks.signals import (
+    BLOCK_VALUES,
+    Confidence,
     LogProbability,
+    Probability,
     entropy,
+    label_logit,
     logit_confidence,
     loss,
+    margin,
     modified_entropy,
 )
 from tests.oracles import planted
@@ -89,3 +96,52 @@ def test_the_loss_attack_is_the_mean_loss_over_queries_with_its_sign_turned() ->
             for row in observations.logits[1, e].tolist()
         ]
         assert scores[e] == pytest.approx(-sum(losses) / 3, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    "signal",
+    [
+        logit_confidence,
+        margin,
+        loss,
+        entropy,
+        modified_entropy,
+        label_logit,
+        Confidence(2.0),
+        Probability(0.5),
+    ],
+)
+@pytest.mark.parametrize(("queries", "classes"), [(1, 2), (1, 130), (3, 7)])
+def test_blocks_of_examples_change_no_bit(
+    signal: Callable[..., np.ndarray],
+    queries: int,
+    classes: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    generator = np.random.default_rng(5)
+    logits = 20 * generator.standard_normal((23, queries, classes)).astype(np.float32)
+    logits[3] = 0.0  # ties
+    labels = generator.integers(0, classes, 23)
+    whole = signal(logits, labels)
+    monkeypatch.setattr("mgaudit.attacks.signals.BLOCK_VALUES", 5 * queries * classes)
+    assert np.array_equal(signal(logits, labels), whole)
+    monkeypatch.setattr("mgaudit.attacks.signals.BLOCK_VALUES", 1)  # an example alone
+    assert np.array_equal(signal(logits, labels), whole)
+
+
+@pytest.mark.parametrize("signal", [logit_confidence, loss, Confidence(2.0), Probability(2.0)])
+def test_the_logits_of_a_model_with_many_classes_are_never_copied_at_once(
+    signal: Callable[..., np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = []
+
+    def recorded(values: np.ndarray, axis: int) -> np.ndarray:
+        sizes.append(values.size)
+        return logsumexp(values, axis=axis)
+
+    monkeypatch.setattr("mgaudit.attacks.signals.logsumexp", recorded)
+    logits, labels = np.zeros((2000, 1, 200), np.float32), np.zeros(2000, np.int64)
+    assert signal(logits, labels).shape == (2000, 1)
+    assert max(sizes) <= BLOCK_VALUES < logits.size
+    assert sum(sizes) == logits.size
+    assert signal(np.zeros((0, 1, 200), np.float32), labels[:0]).shape == (0, 1)

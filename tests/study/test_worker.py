@@ -6,14 +6,16 @@ import cloudpickle
 import numpy as np
 import pytest
 
+from mgaudit.compute.mapped_copy import place_of
 from mgaudit.compute.this_process import ThisProcess
 from mgaudit.settings.study_settings import study_settings
 from mgaudit.study.plan import plan_study
 from mgaudit.study.progress import Progress
 from mgaudit.study.query import ArmOutputs
 from mgaudit.study.train import ArmTraining, ensemble_folder, train_arm
-from mgaudit.study.trained_arm import questions_of
+from mgaudit.study.trained_arm import observe, questions_of
 from mgaudit.study.worker import PackedMembership, StackTask, train_stack
+from mgaudit.targets.querying.queries import Queries
 from mgaudit.targets.seeds import numpy_generator
 
 MOST_BYTES = 10_000  # of a model, beside its weights and outputs
@@ -110,6 +112,21 @@ def test_outputs_in_use_are_in_memory_once_and_others_are_read_again(small: dict
     assert not np.shares_memory(again["pool"], view)  # the other split was no longer in use
     for split, values in outputs.answer(question).items():
         assert values is again[split]
+
+
+def test_outputs_that_were_just_computed_are_mapped_and_observed_without_a_copy(
+    small: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mgaudit.storage.checked_files.MAPPED_BYTES", 1)
+    plan = planned(small)
+    (arm,), design = plan.arms, plan.design
+    outputs = ArmOutputs(train_arm(arm, design, 1, Progress()), design)
+    observed = observe(outputs, outputs.converged, Queries(), frozenset())
+    again = observe(outputs, outputs.converged, Queries(), frozenset())
+    assert observed.population_logits is not None
+    for logits in (observed.logits, observed.population_logits):
+        assert place_of(logits) is not None
+    assert place_of(observed.logits) == place_of(again.logits)
 
 
 def test_what_a_stack_returned_is_kept_only_as_answers(small: dict[str, Any]) -> None:
