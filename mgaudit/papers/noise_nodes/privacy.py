@@ -1,0 +1,27 @@
+"""Privacy beside the paper: the strongest attack under a noise node at matched accuracy."""
+
+from mgaudit.papers.privacy import Noise, PrivacyAudit
+from mgaudit.papers.privacy_figure import privacy_figure
+
+NODE = Noise("node", "a noise node", "noise-nodes", "σ", "#CC79A7", "X")
+ABOUT = (
+    "The paper does not ask about privacy. The node is in the first layer, and its noise is fresh "
+    "in each epoch."
+)
+QUICK = PrivacyAudit(
+    "digits",
+    None,
+    schemes=tuple(f"noise-nodes:sigma={sigma}" for sigma in (10, 30, 40, 42)),
+    attacks=("rmia", "lira"),
+    models=12,
+    trials=0,
+)
+FULL = PrivacyAudit(
+    "cifar10",
+    5_000,
+    schemes=tuple(f"noise-nodes:sigma={sigma}" for sigma in (10, 30, 100)),
+    attacks=("stacked", "rmia", "lira"),
+    models=16,
+    trials=16,
+)
+FIGURE = privacy_figure((NODE,), ABOUT, QUICK, FULL)
