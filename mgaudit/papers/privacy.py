@@ -16,6 +16,7 @@ from mgaudit.papers.audits import run_audit
 from mgaudit.papers.claim import Claim, Data, Measured, NotRun, Row
 from mgaudit.papers.paper import Resources
 from mgaudit.papers.rows import interval_of, matching
+from mgaudit.reports.families import families
 from mgaudit.reports.figures.drawing import estimate_cells
 from mgaudit.reports.findings import Matched
 from mgaudit.reports.results import AuditResult, StudyResult
@@ -26,7 +27,8 @@ from mgaudit.tuning.tune import with_searches
 
 PLAIN = "none"
 PRIVATE = "dp-sgd:epsilon=8"
-NAMES = {PLAIN: "no noise", PRIVATE: "DP-SGD, ε = 8"}
+STOPPED = "early-stop"
+NAMES = {PLAIN: "no noise", STOPPED: "early stopping", PRIVATE: "DP-SGD, ε = 8"}
 MARGIN: float = SMALLEST_AUC_DIFFERENCE.default  # the smallest difference that a verdict counts
 LEARNED_NOTHING = "its models learned nothing"
 
@@ -50,17 +52,20 @@ class Noise:
 
 @dataclass(frozen=True)
 class PrivacyAudit:
-    """Audits of one network under each of `schemes`, without noise and under DP-SGD at ε = 8.
+    """Audits of one network under noise, without noise and under DP-SGD at ε = 8.
 
-    The first of `attacks` is the strongest one, chosen before the audit. Each of `models` models is
-    the target in turn, and is trained on half of the examples. With `trials` > 0, a search of as
-    many trials on images outside the audit finds the settings of DP-SGD; 0 are the settings that an
-    earlier search found for this data and kind of network.
+    `schemes` are the noises, the weakest of each kind first. Training without noise is a control;
+    it also stops early, after each number of epochs in `stops`, the largest first. The first of
+    `attacks` is the strongest one, chosen before the audit. Each of `models` models is the target
+    in turn, and is trained on half of the examples. With `trials` > 0, a search of as many trials
+    on images outside the audit finds the settings of DP-SGD; 0 are the settings that an earlier
+    search found for this data and kind of network.
     """
 
     dataset: str
     examples: int | None
     schemes: tuple[str, ...]
+    stops: tuple[int, ...]
     attacks: tuple[str, ...]
     models: int
     trials: int
@@ -69,25 +74,27 @@ class PrivacyAudit:
 
     def study(self, device: str) -> StudySettings:
         """Returns the settings of the study on torch's `device`."""
+        stopped = (f"{STOPPED}:epochs={epochs}" for epochs in self.stops)
         return StudySettings(
             dataset=self.dataset,
             target=self.target,
             models=self.models,
             examples=self.examples,
             attacks=self.attacks,
-            schemes=(PLAIN, *self.schemes, PRIVATE),
+            schemes=(PLAIN, *self.schemes, *stopped, PRIVATE),
             training=Training(epochs=self.epochs),
             device=device,
         )
 
 
 def measure(noises: Sequence[Noise], settings: PrivacyAudit, resources: Resources) -> Data:
-    """Returns the `arms`, each noise at `matched` accuracy, and the arms that were `lost`.
+    """Returns the `arms`, the noises at `matched` accuracy, the `control`, and the arms `lost`.
 
     `arms` has the verdict, the test accuracy, AUC and TPR at 1 % FPR of the strongest attack, their
     changes from the plain arm, and the attack with the highest AUC. `matched` has each noise at the
-    accuracy of each arm of another kind, and its AUC there minus the AUC of that arm. Too many
-    models of the `lost` arms diverged. Numbers have intervals, and differences are paired.
+    accuracy of each arm of another kind, and its AUC there minus the AUC of that arm. `control` has
+    the AUC of each arm with noise minus that of early stopping at its accuracy. Too many models of
+    the `lost` arms diverged. Numbers have intervals, and differences are paired.
     """
     study_settings = settings.study(resources.device)
     if settings.trials:
@@ -97,12 +104,16 @@ def measure(noises: Sequence[Noise], settings: PrivacyAudit, resources: Resource
     study = run_audit(study_settings, resources)
     names = {noise.family: noise.name for noise in noises}
     arms = [_arm_row(study, arm, names) for arm in study.arms]
-    records = [one for one in study.analysis.matched if one.family in names]
-    matched = [_matched_row(study, record, names) for record in records]
+    matched, control = [], []
+    for record in study.analysis.matched:
+        if record.family in names:
+            matched.append(_matched_row(study, record, names))
+        elif record.family == STOPPED and record.reference in settings.schemes:
+            control.append(_control_row(study, record, names))
     lost: list[Row] = [
         {"scheme": arm.key, "diverged": float(len(arm.diverged))} for arm in study.lost
     ]
-    return {"arms": arms, "matched": matched, "lost": lost}
+    return {"arms": arms, "matched": matched, "control": control, "lost": lost}
 
 
 def _arm_row(study: StudyResult, arm: AuditResult, names: Mapping[str, str]) -> Row:
@@ -123,9 +134,9 @@ def _arm_row(study: StudyResult, arm: AuditResult, names: Mapping[str, str]) -> 
 
 
 def _name_of(arm: AuditResult, names: Mapping[str, str]) -> str:
-    """Returns the name of the arm's kind of noise, of DP-SGD or of no noise."""
+    """Returns the name of the arm's kind of noise, or of the training without such noise."""
     family = "" if arm.strength is None else arm.strength.family
-    return names.get(family) or NAMES[arm.key]
+    return names.get(family) or NAMES[STOPPED if family == STOPPED else arm.key]
 
 
 def _verdict(study: StudyResult, arm: AuditResult) -> Row:
@@ -163,23 +174,37 @@ def _matched_row(study: StudyResult, record: Matched, names: Mapping[str, str]) 
     return {**row, "note": record.not_reached}
 
 
-def _strongest(study: StudyResult, family: str) -> AuditResult:
-    """Returns the arm of the family with the largest strength; there must be one."""
-    arms = {
-        arm.strength.value: arm
-        for arm in study.arms
-        if arm.strength is not None
-        and arm.strength.family == family
-        and arm.strength.value is not None
+def _control_row(study: StudyResult, record: Matched, names: Mapping[str, str]) -> Row:
+    """Returns the row of an arm with noise and of early stopping at its accuracy.
+
+    If early stopping never has this accuracy, the row has the reason instead of numbers.
+    """
+    arm = next(arm for arm in study.arms if arm.key == record.reference)
+    row: Row = {"noise": _name_of(arm, names), "scheme": arm.key, "accuracy": record.accuracy}
+    if record.not_reached is not None:
+        return {**row, "not_reached": record.not_reached}
+    if record.strength is not None:
+        row["epochs"] = record.strength
+    row |= estimate_cells("auc", record.metrics["auc"])
+    reverse = record.differences["auc"]  # early stopping minus the arm
+    cells = {
+        "difference": -reverse.value,
+        "difference_low": -reverse.high,
+        "difference_high": -reverse.low,
     }
-    return arms[max(arms)]
+    return {**row, **cells}
+
+
+def _strongest(study: StudyResult, family: str) -> AuditResult:
+    """Returns the arm of the family with the strongest noise; there must be one."""
+    return study.arms[families(study.arms)[family][-1]]
 
 
 def _is_more_accurate(arm: AuditResult, record: Matched) -> bool:
     return arm.known_accuracy.value > record.accuracy
 
 
-def lowers(noise: Noise, data: Data) -> Measured | NotRun:
+def free(noise: Noise, data: Data) -> Measured | NotRun:
     """Returns the AUC under the noise minus that of the plain arm, at most -MARGIN.
 
     It is the AUC at the strongest noise that has the accuracy of the plain arm.
@@ -187,9 +212,27 @@ def lowers(noise: Noise, data: Data) -> Measured | NotRun:
     row = _matched_with(noise, PLAIN, data)
     if isinstance(row, NotRun):
         return row
-    strength = f"{noise.symbol} = {row['strength']:.3g}"
-    quantity = f"AUC of {_attack(data)} under {noise.name} at {strength} less that without noise"
+    quantity = f"AUC of {_attack(data)} under {noise.name} less that without noise"
+    if not row["strength"]:
+        everywhere = f"{quantity}; {noise.symbol} = 0, because every strength costs accuracy"
+        return Measured(everywhere, 0.0, at_most=-MARGIN)
+    quantity = f"{quantity}; {noise.symbol} = {row['strength']:.3g}"
     return Measured.with_interval(quantity, interval_of(row, "difference"), at_most=-MARGIN)
+
+
+def better_than_stopping(noise: Noise, data: Data) -> Measured | NotRun:
+    """Returns the AUC under the strongest noise minus that of early stopping, at most 0.
+
+    Both have the same accuracy.
+    """
+    rows = matching(data["control"], noise=noise.name)
+    if not rows:
+        return NotRun(f"no arm with {noise.name} or with early stopping could be audited")
+    row = rows[-1]
+    if "not_reached" in row:
+        return NotRun(f"early stopping has no such accuracy: {row['not_reached']}")
+    quantity = f"AUC of {_attack(data)} under {row['scheme']} less that of early stopping"
+    return Measured.with_interval(quantity, interval_of(row, "difference"), at_most=0.0)
 
 
 def as_dp(noise: Noise, data: Data) -> Measured | NotRun:
@@ -210,7 +253,7 @@ def gentler(noise: Noise, other: Noise, data: Data) -> Measured | NotRun:
     arms = matching(data["arms"], noise=other.name)
     if not arms:
         return NotRun(f"no arm with {other.name} could be audited")
-    reference = max(arms, key=lambda arm: float(arm["strength"]))
+    reference = arms[-1]
     row = _matched_with(noise, str(reference["scheme"]), data)
     if isinstance(row, NotRun):
         return row
@@ -235,16 +278,26 @@ def _attack(data: Data) -> str:
     return str(data["arms"][0]["attack"])
 
 
-def claims_of(noise: Noise) -> tuple[Claim, Claim]:
-    """Returns the claims on a noise: that it protects at no cost, and that it is like DP-SGD."""
+def claims_of(noise: Noise) -> tuple[Claim, ...]:
+    """Returns the claims on a noise, each at matched accuracy.
+
+    They compare it with training without noise, with early stopping and with DP-SGD.
+    """
     subject = noise.name[0].upper() + noise.name[1:]
     return (
         Claim(
-            f"privacy-{noise.key}-lowers",
+            f"privacy-{noise.key}-free",
             f"{subject} that costs no accuracy lowers the AUC of the strongest attack by at least "
             f"{MARGIN:g}.",
             "open question",
-            partial(lowers, noise),
+            partial(free, noise),
+        ),
+        Claim(
+            f"privacy-{noise.key}-early-stop",
+            f"At the same accuracy, the AUC of the strongest attack is lower under {noise.name} at "
+            "its strongest than without noise in training that stops early.",
+            "open question",
+            partial(better_than_stopping, noise),
         ),
         Claim(
             f"privacy-{noise.key}-as-dp",

@@ -13,14 +13,16 @@ QUICK = PrivacyAudit(
     "digits",
     None,
     schemes=tuple(mask(kappa) for kappa in (1.0, 1.5, 2.0)),
+    stops=(8, 3),
     attacks=("rmia", "lira"),
-    models=12,
+    models=10,
     trials=0,
 )
 FULL = PrivacyAudit(
     "cifar10",
     5_000,
     schemes=tuple(mask(kappa) for kappa in (1.0, 3.0, 5.0, 10.0)),
+    stops=(10, 5),
     attacks=("stacked", "rmia", "lira"),
     models=16,
     trials=16,

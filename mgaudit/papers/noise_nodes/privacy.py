@@ -11,15 +11,17 @@ ABOUT = (
 QUICK = PrivacyAudit(
     "digits",
     None,
-    schemes=tuple(f"noise-nodes:sigma={sigma}" for sigma in (10, 30, 40, 42)),
+    schemes=tuple(f"noise-nodes:sigma={sigma}" for sigma in (10, 30, 42)),
+    stops=(8, 3),
     attacks=("rmia", "lira"),
-    models=12,
+    models=10,
     trials=0,
 )
 FULL = PrivacyAudit(
     "cifar10",
     5_000,
     schemes=tuple(f"noise-nodes:sigma={sigma}" for sigma in (10, 30, 100)),
+    stops=(10, 5),
     attacks=("stacked", "rmia", "lira"),
     models=16,
     trials=16,

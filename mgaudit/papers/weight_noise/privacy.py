@@ -20,11 +20,12 @@ QUICK = PrivacyAudit(
     "digits",
     None,
     schemes=(
-        *(f"weight-noise:sigma={sigma}" for sigma in (0.2, 0.3, 0.4)),
-        *(f"weight-noise:sigma={sigma},layerwise=true" for sigma in (0.3, 0.4, 0.5)),
+        *(f"weight-noise:sigma={sigma}" for sigma in (0.3, 0.4)),
+        *(f"weight-noise:sigma={sigma},layerwise=true" for sigma in (0.4, 0.6)),
     ),
+    stops=(8, 3),
     attacks=("rmia", "lira"),
-    models=12,
+    models=10,
     trials=0,
 )
 FULL = PrivacyAudit(
@@ -34,6 +35,7 @@ FULL = PrivacyAudit(
         *(f"weight-noise:sigma={sigma}" for sigma in (0.2, 0.3, 0.5)),
         *(f"weight-noise:sigma={sigma},layerwise=true" for sigma in (0.2, 0.3, 0.5)),
     ),
+    stops=(10, 5),
     attacks=("stacked", "rmia", "lira"),
     models=16,
     trials=16,
