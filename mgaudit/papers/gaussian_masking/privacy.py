@@ -15,7 +15,7 @@ QUICK = PrivacyAudit(
     schemes=tuple(mask(kappa) for kappa in (1.0, 1.5, 2.0)),
     stops=(8, 3),
     attacks=("rmia", "lira"),
-    models=10,
+    models=8,
     trials=0,
 )
 FULL = PrivacyAudit(

@@ -14,7 +14,7 @@ QUICK = PrivacyAudit(
     schemes=tuple(f"noise-nodes:sigma={sigma}" for sigma in (10, 30, 42)),
     stops=(8, 3),
     attacks=("rmia", "lira"),
-    models=10,
+    models=8,
     trials=0,
 )
 FULL = PrivacyAudit(

@@ -25,7 +25,7 @@ QUICK = PrivacyAudit(
     ),
     stops=(8, 3),
     attacks=("rmia", "lira"),
-    models=10,
+    models=8,
     trials=0,
 )
 FULL = PrivacyAudit(
