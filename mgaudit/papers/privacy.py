@@ -107,7 +107,7 @@ def measure(noises: Sequence[Noise], settings: PrivacyAudit, resources: Resource
     matched, control = [], []
     for record in study.analysis.matched:
         if record.family in names:
-            matched.append(_matched_row(study, record, names))
+            matched.append(matched_row(study, record, names))
         elif record.family == STOPPED and record.reference in settings.schemes:
             control.append(_control_row(study, record, names))
     lost: list[Row] = [
@@ -147,7 +147,7 @@ def _verdict(study: StudyResult, arm: AuditResult) -> Row:
     return {}
 
 
-def _matched_row(study: StudyResult, record: Matched, names: Mapping[str, str]) -> Row:
+def matched_row(study: StudyResult, record: Matched, names: Mapping[str, str]) -> Row:
     """Returns the row of a noise at the accuracy of another arm, the reference.
 
     If the noise is more accurate than the plain arm even at its strongest, the row compares its

@@ -36,7 +36,7 @@ def draw(noises: Sequence[Noise], data: Data) -> Figure:
     attack = data["arms"][0]["attack"]
     left.set(xlabel=f"AUC of {attack}", ylabel="test accuracy, %")
     _draw_differences(right, noises, data)
-    legend(figure, left)
+    legend(figure, left, right)
     return figure
 
 
@@ -95,11 +95,11 @@ def _draw_differences(axes: Axes, noises: Sequence[Noise], data: Data) -> None:
     for reference, name in NAMES.items():
         for noise in noises:
             row = _compared(noise, reference, data)
-            labels.append(f"{noise.name}, {_strength(noise, row)}\nless {name}")
+            labels.append(f"{noise.name}, {_strength(noise, row)}\nminus {name}")
             if "difference" in row:
                 _draw_difference(axes, noise, row, len(labels) - 1)
     axes.axvline(0, color="0.6", linewidth=0.8)
-    axes.axvspan(-MARGIN, MARGIN, color="0.92", zorder=0)
+    axes.axvspan(-MARGIN, MARGIN, color="0.92", zorder=0, label="difference too small to matter")
     axes.set(xlabel="difference in AUC at the same accuracy")
     axes.set_yticks(range(len(labels)), labels, fontsize=7)
     axes.set_ylim(len(labels) - 0.5, -0.5)

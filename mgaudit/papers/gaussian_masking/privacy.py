@@ -21,10 +21,10 @@ QUICK = PrivacyAudit(
 FULL = PrivacyAudit(
     "cifar10",
     5_000,
-    schemes=tuple(mask(kappa) for kappa in (1.0, 3.0, 5.0, 10.0)),
-    stops=(10, 5),
+    schemes=tuple(mask(kappa) for kappa in (2.0, 5.0, 10.0)),
+    stops=(8, 3, 1),
     attacks=("stacked", "rmia", "lira"),
-    models=16,
+    models=12,
     trials=16,
 )
 FIGURE = privacy_figure((MASK,), ABOUT, QUICK, FULL)

@@ -11,7 +11,7 @@ ABOUT = (
 QUICK = PrivacyAudit(
     "digits",
     None,
-    schemes=tuple(f"noise-nodes:sigma={sigma}" for sigma in (10, 30, 42)),
+    schemes=tuple(f"noise-nodes:sigma={sigma}" for sigma in (10, 30, 43)),
     stops=(8, 3),
     attacks=("rmia", "lira"),
     models=8,
@@ -21,9 +21,9 @@ FULL = PrivacyAudit(
     "cifar10",
     5_000,
     schemes=tuple(f"noise-nodes:sigma={sigma}" for sigma in (10, 30, 100)),
-    stops=(10, 5),
+    stops=(8, 3, 1),
     attacks=("stacked", "rmia", "lira"),
-    models=16,
+    models=12,
     trials=16,
 )
 FIGURE = privacy_figure((NODE,), ABOUT, QUICK, FULL)

@@ -35,9 +35,9 @@ FULL = PrivacyAudit(
         *(f"weight-noise:sigma={sigma}" for sigma in (0.2, 0.3, 0.5)),
         *(f"weight-noise:sigma={sigma},layerwise=true" for sigma in (0.2, 0.3, 0.5)),
     ),
-    stops=(10, 5),
+    stops=(8, 3, 1),
     attacks=("stacked", "rmia", "lira"),
-    models=16,
+    models=12,
     trials=16,
 )
 CLAIMS = (
