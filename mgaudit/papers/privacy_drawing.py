@@ -26,8 +26,8 @@ def draw(noises: Sequence[Noise], data: Data) -> Figure:
     """Returns accuracy against the AUC of all arms, and the differences at matched accuracy."""
     height = 3.0 + 0.8 * len(noises)
     figure, (left, right) = panels(2, height, sharey=False, columns=2)
-    for noise in (CONTROL, *noises):
-        _draw_noise(left, noise, data["arms"])
+    for index, noise in enumerate((CONTROL, *noises)):
+        _draw_noise(left, noise, data["arms"], is_above=index == len(noises) > 1)
     for scheme, (colour, marker) in LOOKS.items():
         rows = matching(data["arms"], scheme=scheme)
         look = {"color": colour, "marker": marker, "linestyle": "", "label": NAMES[scheme]}
@@ -40,8 +40,11 @@ def draw(noises: Sequence[Noise], data: Data) -> Figure:
     return figure
 
 
-def _draw_noise(axes: Axes, noise: Noise, arms: Iterable[Row]) -> None:
-    """Draws the arms of a noise, connected from the plain arm to the strongest one."""
+def _draw_noise(axes: Axes, noise: Noise, arms: Iterable[Row], is_above: bool) -> None:
+    """Draws the arms of a noise, connected from the plain arm to the strongest one.
+
+    Their strengths are written above or below the marks.
+    """
     rows = matching(arms, noise=noise.name)
     line = [*matching(arms, scheme=PLAIN), *rows]
     percent = [100 * accuracy for accuracy in column(line, "accuracy")]
@@ -51,7 +54,7 @@ def _draw_noise(axes: Axes, noise: Noise, arms: Iterable[Row]) -> None:
         fill = FILLS.get(first_word, NO_PROTECTION)
         look = {"color": noise.colour, "marker": noise.marker, "fillstyle": fill, "linestyle": ""}
         _draw_arms(axes, [row], **look)
-        _annotate(axes, f"{noise.symbol} = {row['strength']:g}", row, noise.colour)
+        _annotate(axes, f"{noise.symbol} = {row['strength']:g}", row, noise.colour, is_above)
     axes.plot([], [], color=noise.colour, marker=noise.marker, label=noise.name)
 
 
@@ -68,11 +71,11 @@ def _percent(row: Row) -> Interval:
     return Interval(*(100 * end for end in interval_of(row, "accuracy")))
 
 
-def _annotate(axes: Axes, text: str, row: Row, colour: str) -> None:
-    """Writes `text` below and to the right of the mark of an arm."""
+def _annotate(axes: Axes, text: str, row: Row, colour: str, is_above: bool) -> None:
+    """Writes `text` to the right of the mark of an arm, and above or below it."""
     position = (float(row["auc"]), 100 * float(row["accuracy"]))
     look: dict[str, Any] = {"textcoords": "offset points", "fontsize": 7, "color": colour}
-    axes.annotate(text, position, xytext=(5, -9), **look)
+    axes.annotate(text, position, xytext=(5, 4 if is_above else -9), **look)
 
 
 def _draw_verdict_marks(axes: Axes, arms: Iterable[Row]) -> None:

@@ -21,7 +21,7 @@ QUICK = PrivacyAudit(
     None,
     schemes=(
         *(f"weight-noise:sigma={sigma}" for sigma in (0.3, 0.4)),
-        *(f"weight-noise:sigma={sigma},layerwise=true" for sigma in (0.4, 0.6)),
+        *(f"weight-noise:sigma={sigma},layerwise=true" for sigma in (0.4, 0.65)),
     ),
     stops=(8, 3),
     attacks=("rmia", "lira"),
