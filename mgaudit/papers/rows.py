@@ -52,6 +52,9 @@ def interval_of(row: Row, name: str) -> Interval:
     """Returns the number in the column `name` with its 95 % interval.
 
     The ends of the interval are in the columns `name` + "_low" and `name` + "_high".
+
+    >>> interval_of({"auc": 0.6, "auc_low": 0.5, "auc_high": 0.7}, "auc")
+    Interval(value=0.6, low=0.5, high=0.7)
     """
     columns = (name, f"{name}_low", f"{name}_high")
     return Interval(*(float(row[column_name]) for column_name in columns))
