@@ -11,7 +11,7 @@ ABOUT = (
 QUICK = PrivacyAudit(
     "digits",
     None,
-    schemes=tuple(f"noise-nodes:sigma={sigma}" for sigma in (10, 30, 43)),
+    schemes=tuple(f"noise-nodes:sigma={sigma}" for sigma in (30, 42, 45)),
     stops=(8, 3),
     attacks=("rmia", "lira"),
     models=8,
