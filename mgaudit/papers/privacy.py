@@ -39,7 +39,8 @@ class Noise:
 
     `key` is its name in the keys of claims, `name` its name in texts, and `symbol` that of the
     strength. `family` is the scheme without the strength, as in `mgaudit.reports.families`. It is
-    drawn in `colour` with the mark `marker`.
+    drawn in `colour` with the mark `marker`. `after_looking` says that its strengths at quick scale
+    were changed, to reach an accuracy, after AUCs had been seen.
     """
 
     key: str
@@ -48,6 +49,7 @@ class Noise:
     symbol: str
     colour: str
     marker: str
+    after_looking: bool = False
 
 
 @dataclass(frozen=True)
@@ -291,6 +293,7 @@ def claims_of(noise: Noise) -> tuple[Claim, ...]:
             f"{MARGIN:g}.",
             "open question",
             partial(free, noise),
+            noise.after_looking,
         ),
         Claim(
             f"privacy-{noise.key}-early-stop",
@@ -298,6 +301,7 @@ def claims_of(noise: Noise) -> tuple[Claim, ...]:
             "its strongest than without noise in training that stops early.",
             "open question",
             partial(better_than_stopping, noise),
+            noise.after_looking,
         ),
         Claim(
             f"privacy-{noise.key}-as-dp",
@@ -305,5 +309,6 @@ def claims_of(noise: Noise) -> tuple[Claim, ...]:
             f"the strongest attack is higher by at most {MARGIN:g}.",
             "open question",
             partial(as_dp, noise),
+            noise.after_looking,
         ),
     )

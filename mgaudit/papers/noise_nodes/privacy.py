@@ -3,7 +3,7 @@
 from mgaudit.papers.privacy import Noise, PrivacyAudit
 from mgaudit.papers.privacy_figure import privacy_figure
 
-NODE = Noise("node", "a noise node", "noise-nodes", "σ", "#CC79A7", "X")
+NODE = Noise("node", "a noise node", "noise-nodes", "σ", "#CC79A7", "X", after_looking=True)
 ABOUT = (
     "The paper does not ask about privacy. The node is in the first layer, and its noise is fresh "
     "in each epoch."

@@ -8,7 +8,13 @@ from mgaudit.papers.privacy_figure import privacy_figure
 
 ALL = Noise("all-layers", "noise on all layers", "weight-noise", "σ", "#E69F00", "P")
 LAYERWISE = Noise(
-    "layerwise", "layer-wise noise", "weight-noise:layerwise=true", "σ", "#009E73", "^"
+    "layerwise",
+    "layer-wise noise",
+    "weight-noise:layerwise=true",
+    "σ",
+    "#009E73",
+    "^",
+    after_looking=True,
 )
 NOISES = (ALL, LAYERWISE)
 ABOUT = (
@@ -47,6 +53,7 @@ CLAIMS = (
         "not higher under layer-wise noise.",
         "open question",
         partial(gentler, LAYERWISE, ALL),
+        LAYERWISE.after_looking,
     ),
 )
 FIGURE = privacy_figure(NOISES, ABOUT, QUICK, FULL, CLAIMS)
