@@ -1,5 +1,6 @@
 """The figures on privacy: claims from made-up rows, and an audit of a second."""
 
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
@@ -22,7 +23,7 @@ from mgaudit.papers.privacy import (
 )
 from mgaudit.papers.privacy_drawing import draw
 from mgaudit.papers.registry import PAPERS
-from mgaudit.papers.rows import column, matching
+from mgaudit.papers.rows import column, interval_of, matching
 from mgaudit.papers.weight_noise.privacy import ALL, LAYERWISE, NOISES
 from mgaudit.reports.findings import Matched
 from mgaudit.reports.results import StudyResult
@@ -152,28 +153,29 @@ def test_every_arm_has_a_verdict_and_paired_changes(measured: Data) -> None:
 
 def test_differences_are_those_of_the_aucs(measured: Data) -> None:
     aucs = {row["scheme"]: float(row["auc"]) for row in measured["arms"]}
-    compared = 0
-    for row in measured["matched"]:
-        if "difference" in row:
-            expected = float(row["auc"]) - aucs[row["reference"]]
-            assert float(row["difference"]) == pytest.approx(expected)
-            compared += 1
-    for row in measured["control"]:
-        if "difference" in row:  # the other way round: the noise minus early stopping
-            expected = aucs[row["scheme"]] - float(row["auc"])
-            assert float(row["difference"]) == pytest.approx(expected)
-            assert row["difference_low"] <= row["difference"] <= row["difference_high"]
-            compared += 1
-    assert compared > 0
+    matched = [row for row in measured["matched"] if "difference" in row]
+    control = [row for row in measured["control"] if "difference" in row]
+    assert matched
+    assert control
+    for row in matched:
+        expected = float(row["auc"]) - aucs[row["reference"]]
+        assert float(row["difference"]) == pytest.approx(expected)
+    for row in control:  # the other way round: the noise minus early stopping
+        expected = aucs[row["scheme"]] - float(row["auc"])
+        assert float(row["difference"]) == pytest.approx(expected)
+    for row in (*matched, *control):
+        difference = interval_of(row, "difference")
+        assert difference.low <= difference.value <= difference.high
 
 
 def test_the_figure_shows_every_arm_and_comparison(measured: Data) -> None:
     figure = draw(NOISES, measured)
     assert isinstance(figure, Figure)
     left, right = figure.axes
-    marks = [tuple(line.get_xdata()) for line in left.lines if len(line.get_xdata()) == 1]
+    lines = [np.asarray(line.get_xdata()) for line in left.lines]
+    marks = [x.item() for x in lines if x.size == 1]
     for auc in column(measured["arms"], "auc"):
-        assert (auc,) in marks
+        assert auc in marks
     labels = [label.get_text() for label in right.get_yticklabels()]
     assert len(labels) == 6
     shown = [line for line in right.lines if line.get_marker() in ("P", "^")]

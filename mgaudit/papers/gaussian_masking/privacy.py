@@ -21,7 +21,7 @@ QUICK = PrivacyAudit(
 FULL = PrivacyAudit(
     "cifar10",
     5_000,
-    schemes=tuple(mask(kappa) for kappa in (2.0, 5.0, 10.0)),
+    schemes=tuple(mask(kappa) for kappa in (1.0, 2.0, 2.2)),
     stops=(8, 3, 1),
     attacks=("stacked", "rmia", "lira"),
     models=12,

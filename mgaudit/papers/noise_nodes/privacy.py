@@ -20,7 +20,7 @@ QUICK = PrivacyAudit(
 FULL = PrivacyAudit(
     "cifar10",
     5_000,
-    schemes=tuple(f"noise-nodes:sigma={sigma}" for sigma in (10, 30, 100)),
+    schemes=tuple(f"noise-nodes:sigma={sigma}" for sigma in (30, 40, 50)),
     stops=(8, 3, 1),
     attacks=("stacked", "rmia", "lira"),
     models=12,

@@ -38,8 +38,8 @@ FULL = PrivacyAudit(
     "cifar10",
     5_000,
     schemes=(
-        *(f"weight-noise:sigma={sigma}" for sigma in (0.2, 0.3, 0.5)),
-        *(f"weight-noise:sigma={sigma},layerwise=true" for sigma in (0.2, 0.3, 0.5)),
+        *(f"weight-noise:sigma={sigma}" for sigma in (0.05, 0.1, 0.13)),
+        *(f"weight-noise:sigma={sigma},layerwise=true" for sigma in (0.05, 0.1, 0.15)),
     ),
     stops=(8, 3, 1),
     attacks=("stacked", "rmia", "lira"),
