@@ -21,7 +21,7 @@ QUICK = PrivacyAudit(
 FULL = PrivacyAudit(
     "cifar10",
     5_000,
-    schemes=tuple(mask(kappa) for kappa in (1.0, 2.0, 2.2)),
+    schemes=tuple(mask(kappa) for kappa in (1.0, 2.0, 2.1)),
     stops=(8, 3, 1),
     attacks=("stacked", "rmia", "lira"),
     models=12,

@@ -20,7 +20,7 @@ QUICK = PrivacyAudit(
 FULL = PrivacyAudit(
     "cifar10",
     5_000,
-    schemes=tuple(f"noise-nodes:sigma={sigma}" for sigma in (40, 52, 56)),
+    schemes=tuple(f"noise-nodes:sigma={sigma}" for sigma in (40, 52, 55)),
     stops=(8, 3, 1),
     attacks=("stacked", "rmia", "lira"),
     models=12,
