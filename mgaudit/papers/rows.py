@@ -5,6 +5,7 @@ A row maps the names of columns to cells. Functions raise KeyError for a column 
 
 from collections.abc import Iterable
 
+from mgaudit.attacks.intervals import Interval
 from mgaudit.papers.claim import Row
 
 
@@ -45,3 +46,15 @@ def ratios(rows: Iterable[Row], numerator: str, denominator: str) -> list[float]
     [1.5]
     """
     return [float(row[numerator]) / float(row[denominator]) for row in rows]
+
+
+def interval_of(row: Row, name: str) -> Interval:
+    """Returns the number in the column `name` with its 95 % interval.
+
+    The ends of the interval are in the columns `name` + "_low" and `name` + "_high".
+
+    >>> interval_of({"auc": 0.6, "auc_low": 0.5, "auc_high": 0.7}, "auc")
+    Interval(value=0.6, low=0.5, high=0.7)
+    """
+    columns = (name, f"{name}_low", f"{name}_high")
+    return Interval(*(float(row[column_name]) for column_name in columns))

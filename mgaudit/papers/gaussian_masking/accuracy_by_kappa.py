@@ -8,8 +8,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from mgaudit.papers.audits import accuracy_row, arm_of
 from mgaudit.papers.claim import Claim, Data, Measured, NotRun
-from mgaudit.papers.gaussian_masking.audits import accuracy_row, arm_of, mask
 from mgaudit.papers.gaussian_masking.kappa_sweep import (
     ABOUT_NETWORKS,
     FULL,
@@ -21,6 +21,7 @@ from mgaudit.papers.gaussian_masking.kappa_sweep import (
     strongest,
     studies,
 )
+from mgaudit.papers.gaussian_masking.masks import mask
 from mgaudit.papers.gaussian_masking.rows import select
 from mgaudit.papers.paper import PaperFigure, Resources
 from mgaudit.reports.figures.panels import panels

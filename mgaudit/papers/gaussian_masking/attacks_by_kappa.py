@@ -11,8 +11,8 @@ from functools import partial
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from mgaudit.papers.audits import arm_of, attack_rows
 from mgaudit.papers.claim import Claim, Data, Measured, Row
-from mgaudit.papers.gaussian_masking.audits import arm_of, attack_rows, mask
 from mgaudit.papers.gaussian_masking.kappa_sweep import (
     ABOUT_NETWORKS,
     FULL,
@@ -25,8 +25,10 @@ from mgaudit.papers.gaussian_masking.kappa_sweep import (
     strongest,
     studies,
 )
-from mgaudit.papers.gaussian_masking.rows import interval_of, select
+from mgaudit.papers.gaussian_masking.masks import mask
+from mgaudit.papers.gaussian_masking.rows import select
 from mgaudit.papers.paper import PaperFigure, Resources
+from mgaudit.papers.rows import interval_of
 from mgaudit.reports.figures.drawing import estimate_cells
 from mgaudit.reports.figures.panels import legend, panels
 

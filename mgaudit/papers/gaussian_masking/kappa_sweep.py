@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mgaudit.papers.audits import run_audit
 from mgaudit.papers.claim import Measured, Row
-from mgaudit.papers.gaussian_masking.audits import mask, run_audit
-from mgaudit.papers.gaussian_masking.rows import column, interval_of
+from mgaudit.papers.gaussian_masking.masks import mask
+from mgaudit.papers.gaussian_masking.rows import column
 from mgaudit.papers.paper import Resources
+from mgaudit.papers.rows import interval_of
 from mgaudit.reports.results import StudyResult
 from mgaudit.settings.study_settings import StudySettings
 from mgaudit.targets.training import Training

@@ -14,16 +14,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mgaudit.attacks.intervals import Interval
+from mgaudit.papers.audits import accuracy_row, arm_of, attack_rows, run_audit
 from mgaudit.papers.claim import Claim, Data, Measured, NotRun, Row
-from mgaudit.papers.gaussian_masking.audits import (
-    accuracy_row,
-    arm_of,
-    attack_rows,
-    mask,
-    run_audit,
-)
-from mgaudit.papers.gaussian_masking.rows import column, interval_of, select
+from mgaudit.papers.gaussian_masking.masks import mask
+from mgaudit.papers.gaussian_masking.rows import column, select
 from mgaudit.papers.paper import PaperFigure, Resources
+from mgaudit.papers.rows import interval_of
 from mgaudit.reports.figures.panels import legend, panels
 from mgaudit.reports.results import AuditResult, StudyResult
 from mgaudit.settings.study_settings import StudySettings

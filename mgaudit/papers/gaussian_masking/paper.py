@@ -8,6 +8,7 @@ from mgaudit.papers.gaussian_masking import (
     loss_trajectories,
     masked_neuron,
     open_questions,
+    privacy,
     proxy,
     smoothed_activation,
 )
@@ -23,6 +24,7 @@ FIGURES = (
     accuracy_by_kappa.FIGURE,
     attacks_by_kappa.FIGURE,
     open_questions.FIGURE,
+    privacy.FIGURE,
 )
 PAPER = Paper(
     key="gaussian-masking",

@@ -5,7 +5,6 @@ A row maps the names of columns to cells.
 
 from collections.abc import Sequence
 
-from mgaudit.attacks.intervals import Interval
 from mgaudit.papers.claim import Row
 
 
@@ -32,12 +31,3 @@ def select(rows: Sequence[Row], **values: str | float) -> list[Row]:
     """
     cells = values.items()
     return [row for row in rows if cells <= row.items()]
-
-
-def interval_of(row: Row, name: str) -> Interval:
-    """Returns the number in the column `name` with its 95 % interval.
-
-    The ends of the interval are in the columns `name` + "_low" and `name` + "_high".
-    """
-    columns = (name, f"{name}_low", f"{name}_high")
-    return Interval(*(float(row[column_name]) for column_name in columns))

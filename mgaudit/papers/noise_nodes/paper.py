@@ -5,6 +5,7 @@ from mgaudit.papers.noise_nodes import (
     linear_boundaries,
     linear_phases,
     node_vs_loss,
+    privacy,
     relu_boundaries,
     relu_phases,
 )
@@ -27,5 +28,6 @@ PAPER = Paper(
         relu_phases.FIGURE,
         relu_boundaries.FIGURE,
         node_vs_loss.FIGURE,
+        privacy.FIGURE,
     ),
 )

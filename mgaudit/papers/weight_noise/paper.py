@@ -1,7 +1,7 @@
 """Orvieto, Raj, Kersting and Bach 2023: noise on the weights as an explicit regulariser."""
 
 from mgaudit.papers.paper import Paper
-from mgaudit.papers.weight_noise import lasso, nuclear, sigma_sweep, training, width
+from mgaudit.papers.weight_noise import lasso, nuclear, privacy, sigma_sweep, training, width
 
 PAPER = Paper(
     key="weight-noise",
@@ -14,5 +14,12 @@ PAPER = Paper(
         "term grows with the width; with noise on one layer at a time there is none. All expected "
         "losses are exact here, not only of second order in σ."
     ),
-    figures=(width.FIGURE, training.FIGURE, lasso.FIGURE, nuclear.FIGURE, sigma_sweep.FIGURE),
+    figures=(
+        width.FIGURE,
+        training.FIGURE,
+        lasso.FIGURE,
+        nuclear.FIGURE,
+        sigma_sweep.FIGURE,
+        privacy.FIGURE,
+    ),
 )

@@ -1,4 +1,4 @@
-"""The audits behind figures 4 and 5 and the open questions: the same as those of `mgaudit run`.
+"""Audits behind figures, the same as those of `mgaudit run`.
 
 A study trains models with several schemes (such as a Gaussian mask) and attacks them. An arm is the
 part of a study with one scheme.
@@ -16,21 +16,6 @@ from mgaudit.study.plan import Plan, plan_study
 from mgaudit.study.study import run_study
 
 LONG = 5 * 10**6  # passes of an example through a network in training that take minutes
-
-
-def mask(kappa: float, fixed: bool = False) -> str:
-    """Returns the scheme of a Gaussian mask as it is written in settings; "none" for kappa = 0.
-
-    `kappa` >= 0 is the standard deviation of the mask. A mask is drawn at each use of an example,
-    or once for each example if `fixed`.
-
-    >>> mask(0.3), mask(0.0), mask(1.0, fixed=True)
-    ('gaussian-mask:kappa=0.3', 'none', 'gaussian-mask:kappa=1,fixed=true')
-    """
-    if not kappa:
-        return "none"
-    options = ",fixed=true" if fixed else ""
-    return f"gaussian-mask:kappa={kappa:.15g}{options}"
 
 
 def run_audit(settings: StudySettings, resources: Resources) -> StudyResult:
