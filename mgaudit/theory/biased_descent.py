@@ -152,7 +152,9 @@ class QuadraticDescent:
         return float(0.5 * np.sum(h * (mean * mean + variance)))
 
     def floor(self, learning_rate: float) -> float:
-        """Returns the limit of E L after many steps, ½ sum_j [b_j² / h_j + eta s_j² / (2 - eta h_j)].
+        """Returns the limit of E L after many steps.
+
+        It is ½ sum_j [b_j² / h_j + eta s_j² / (2 - eta h_j)].
 
         Raises:
             ValueError: As `expected_loss`.

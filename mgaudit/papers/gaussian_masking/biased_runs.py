@@ -5,22 +5,22 @@ learning rate; cells differ from a base cell in one of these. At some *moments* 
 bias and the noise of the gradient are measured, and with them the bound of `biased_descent`.
 """
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mgaudit.attacks.intervals import Interval
+from mgaudit.attacks.intervals import Interval, mean_interval
 from mgaudit.compute import parallel
 from mgaudit.papers.claim import Data, Row
 from mgaudit.papers.gaussian_masking.descent import ReluNetwork, descend
 from mgaudit.papers.gaussian_masking.gradient_statistics import bias_and_noise_of_masks, curvature
 from mgaudit.papers.gaussian_masking.loss_trajectories import LAST, problem, snapshot_steps
 from mgaudit.papers.gaussian_masking.perturbations import Masks
-from mgaudit.papers.gaussian_masking.rows import column, select
+from mgaudit.papers.gaussian_masking.rows import column, levels, select
 from mgaudit.papers.paper import Resources
-from mgaudit.papers.statistics import chosen_mean_interval
 from mgaudit.targets.fitting.trajectory import Regression
 from mgaudit.targets.seeds import numpy_generator
 from mgaudit.theory.biased_descent import loss_bounds, radius
@@ -50,9 +50,11 @@ class Cell:
 
     def labels(self) -> Row:
         """Returns the columns that say which cell a row belongs to."""
-        numbers = {"kappa": self.kappa, "width": self.width, "speed": self.speed}
-        return {name: float(number) for name, number in numbers.items()} | {
-            "examples": float(self.examples)
+        return {
+            "kappa": self.kappa,
+            "width": float(self.width),
+            "examples": float(self.examples),
+            "speed": self.speed,
         }
 
 
@@ -183,6 +185,7 @@ def _moment(
         "largest": shape.largest,
         "smallest": shape.smallest,
         "local": shape.local,
+        "nearest": shape.nearest,
         "mean": gradient.mean,
         "error": gradient.error,
         "expected": gradient.expected,
@@ -280,27 +283,25 @@ def _summary(run: Run) -> Row:
         "local_radius": float(radius(eta, smoothness, local, bias, noise)),
         "bias_share": float(bias / (bias + pushed_by_noise)),
         "noise_floor": float(eta * noise / 4),
+        "nearest": float(np.mean(column(late, "nearest"))),
     }
 
 
-def furthest(groups: Sequence[Sequence[float]], highest: bool) -> Interval:
-    """Returns the mean of the group whose interval reaches highest, or lowest.
+def extreme(rows: Sequence[Row], value: Callable[[Row], float], highest: bool) -> Interval:
+    """Returns the mean over seeds of the largest (or smallest) value of each seed's rows.
 
-    Each group has the values of several seeds. Intervals are corrected for the choice.
+    The extreme is taken within a seed, so that the interval over seeds needs no correction for it.
     """
-    intervals = [chosen_mean_interval(group, len(groups)) for group in groups]
-    if highest:
-        return max(intervals, key=lambda interval: interval.high)
-    return min(intervals, key=lambda interval: interval.low)
+    chosen = []
+    for seed in levels(rows, "seed"):
+        values = [value(row) for row in select(rows, seed=seed)]
+        chosen.append(max(values) if highest else min(values))
+    return mean_interval(chosen)
 
 
-def by_cell(rows: Sequence[Row], *names: str) -> list[list[Row]]:
-    """Returns the rows of each cell, and of each value of further columns with these `names`."""
-    columns = ("kappa", "width", "examples", "speed", *names)
-    groups: dict[tuple[float, ...], list[Row]] = {}
-    for row in rows:
-        groups.setdefault(tuple(float(row[name]) for name in columns), []).append(row)
-    return list(groups.values())
+def log_ratio_of(above: str, below: str) -> Callable[[Row], float]:
+    """Returns the function that takes a row to ln(column `above` / column `below`)."""
+    return lambda row: math.log(float(row[above]) / float(row[below]))
 
 
 def sweep(rows: Sequence[Row], base: Row, name: str) -> list[Row]:
@@ -317,7 +318,7 @@ QUICK = BiasedRuns(
     sizes=(24, 48, 96),
     speeds=(0.625, 2.5, 7.5),
     steps=4000,
-    seeds=4,
+    seeds=5,
     dimensions=8,
     moments=10,
     draws=100,
@@ -329,7 +330,7 @@ FULL = BiasedRuns(
     sizes=(125, 250, 500),
     speeds=(0.625, 2.5, 7.5),
     steps=16_000,
-    seeds=4,
+    seeds=5,
     dimensions=20,
     moments=10,
     draws=200,

@@ -39,6 +39,10 @@ class ReluNetwork:
             activations.append(np.maximum(preactivations, 0.0))
         return activations
 
+    def outputs(self, inputs: Floats) -> Floats:
+        """Returns the outputs (n,) for the inputs (n, d)."""
+        return self._output(self._activations(inputs)[-1])
+
     def _output(self, last: Floats) -> Floats:
         """Returns the outputs (n,) from h_L (n, m)."""
         outputs: Floats = last @ self.outer / np.sqrt(len(self.outer))
@@ -46,7 +50,7 @@ class ReluNetwork:
 
     def loss(self, inputs: Floats, values: Floats) -> float:
         """Returns 1/2 sum_i (f(x_i) - y_i)² for the inputs (n, d) and the values y (n,)."""
-        errors = self._output(self._activations(inputs)[-1]) - values
+        errors = self.outputs(inputs) - values
         return float(errors @ errors) / 2
 
     def gradients(self, inputs: Floats, values: Floats) -> list[Floats]:

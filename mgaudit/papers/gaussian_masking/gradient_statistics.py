@@ -15,6 +15,8 @@ from mgaudit.papers.gaussian_masking.descent import ReluNetwork
 from mgaudit.theory.expected_loss import expected_loss_gradient
 from mgaudit.theory.two_layer import TwoLayerWeights
 
+ROUNDED = 1e-12  # eigenvalues below this share of the largest are rounding errors
+
 Floats = NDArray[np.float64]
 
 
@@ -26,13 +28,15 @@ class Curvature:
     weights where no neuron is at its kink, so that JᵀJ is the Hessian of L there: the `largest`
     eigenvalue is the local smoothness. The `smallest` eigenvalue of the kernel is a PL constant,
     because ‖grad L‖² = eᵀ J Jᵀ e and L = ‖e‖² / 2 for the errors e. `local` is ‖grad L‖² / (2 L),
-    the largest PL constant that these weights allow.
+    the largest PL constant that these weights allow. `nearest` is sqrt(eᵀ (J Jᵀ)⁻¹ e), the distance
+    to the nearest weights with L = 0 of the network that is linear in its weights.
     """
 
     loss: float
     squared_gradient: float
     largest: float
     smallest: float
+    nearest: float
 
     @property
     def local(self) -> float:
@@ -45,13 +49,17 @@ def curvature(network: ReluNetwork, inputs: Floats, values: Floats) -> Curvature
     (weights,) = network.layers
     active = np.asarray(inputs @ weights.T > 0, dtype=np.float64)
     kernel = (inputs @ inputs.T) * (active @ active.T) / len(network.outer)
-    eigenvalues = np.linalg.eigvalsh(kernel)
+    eigenvalues, vectors = np.linalg.eigh(kernel)
+    along = (network.outputs(inputs) - values) @ vectors
+    counts = eigenvalues > ROUNDED * eigenvalues[-1]
+    squared_distances = along[counts] ** 2 / eigenvalues[counts]
     (gradient,) = network.gradients(inputs, values)
     return Curvature(
         loss=network.loss(inputs, values),
         squared_gradient=float(np.sum(gradient**2)),
         largest=float(eigenvalues[-1]),
         smallest=max(0.0, float(eigenvalues[0])),
+        nearest=float(np.sqrt(squared_distances.sum())),
     )
 
 

@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from mgaudit.attacks.intervals import mean_interval
 from mgaudit.compute import parallel
-from mgaudit.papers.claim import Claim, Data, Measured, Row
+from mgaudit.papers.claim import Claim, Data, Measured, NotRun, Row
 from mgaudit.papers.error_bars import error_bars
 from mgaudit.papers.gaussian_masking.biased_runs import (
     arrival,
     bounds,
-    furthest,
+    extreme,
+    log_ratio_of,
     moments_among,
     start,
 )
@@ -102,7 +103,11 @@ def measure(settings: OtherBiases, resources: Resources) -> Data:
     results = list(parallel.run(_run, tasks, resources.jobs))
     order = [CLEAN, *KINDS]
     results.sort(
-        key=lambda run: (order.index(str(run[0]["kind"])), run[0]["kappa"], run[0]["seed"])
+        key=lambda run: (
+            order.index(str(run[0]["kind"])),
+            float(run[0]["kappa"]),
+            float(run[0]["seed"]),
+        )
     )
     return {
         "runs": [summary for summary, _ in results],
@@ -123,15 +128,16 @@ def _run(task: _Task) -> tuple[Row, list[Row]]:
     moments = moments_among(steps, settings.moments) if task.kind != CLEAN else []
     labels: Row = {"kind": task.kind, "kappa": task.kappa, "seed": float(seed)}
     eta = settings.speed / settings.examples
-    losses, rows = [], []
+    losses: list[float] = []
+    rows: list[Row] = []
     for step, trained in zip(steps, descend(network, perturbed, values, eta, steps), strict=True):
         losses.append(trained.loss(inputs, values))
         if step not in moments:
             continue
         shape = curvature(trained, inputs, values)
         bias, noise = bias_and_noise_from_draws(trained, inputs, values, drawn, settings.draws)
-        sizes = {"squared_gradient": shape.squared_gradient, "largest": shape.largest}
-        gradient = {"squared_bias": bias, "squared_noise": noise, "local": shape.local}
+        sizes: Row = {"squared_gradient": shape.squared_gradient, "largest": shape.largest}
+        gradient: Row = {"squared_bias": bias, "squared_noise": noise, "local": shape.local}
         rows.append({**labels, "step": float(step), "loss": shape.loss, **sizes, **gradient})
     if rows:
         for row, bound in zip(rows, bounds(rows, eta), strict=True):
@@ -168,6 +174,9 @@ def draw(data: Data) -> Figure:
     reach = [min(radii), max(radii)]
     right.plot(reach, reach, color="0.4", linestyle="--", linewidth=1)
     left.set(xlabel="strength κ", ylabel="floor of the loss", xscale="log", yscale="log")
+    kappas = [kappa for kappa in levels(data["runs"], "kappa") if kappa]
+    left.set_xticks(kappas, [f"{kappa:g}" for kappa in kappas])
+    left.minorticks_off()
     right.set(xlabel="predicted radius", xscale="log")
     legend(figure, left)
     return figure
@@ -181,8 +190,6 @@ def _draw_floors(axes: Axes, rows: list[Row], look: dict[str, Any]) -> None:
     ]
     values, bars = error_bars(floors)
     axes.errorbar(kappas, values, bars, linewidth=1, capsize=2, **look)
-    axes.set_xticks(kappas, [f"{kappa:g}" for kappa in kappas])
-    axes.minorticks_off()
 
 
 def _groups(data: Data) -> list[list[Row]]:
@@ -197,32 +204,31 @@ def _groups(data: Data) -> list[list[Row]]:
 
 def every_bound_holds(data: Data) -> Measured:
     """Returns the largest ln(loss / bound) of any kind, strength and moment: at most 0."""
-    ratios: dict[tuple[str | float, ...], list[float]] = {}
-    for row in data["moments"]:
-        if float(row["step"]) > 0:
-            ratio = math.log(float(row["loss"]) / float(row["bound"]))
-            ratios.setdefault((row["kind"], row["kappa"], row["step"]), []).append(ratio)
-    highest = furthest(list(ratios.values()), highest=True)
-    quantity = f"largest mean ln(loss / bound) of {len(ratios)} moments of all kinds, over seeds"
-    return Measured.with_interval(quantity, highest, at_most=0.0)
+    later = [row for row in data["moments"] if float(row["step"]) > 0]
+    largest = extreme(later, log_ratio_of("loss", "bound"), highest=True)
+    quantity = "largest ln(loss / bound) of all kinds, strengths and moments, mean over seeds"
+    return Measured.with_interval(quantity, largest, at_most=0.0)
 
 
-def same_early_rate(data: Data) -> Measured:
+def same_early_rate(data: Data) -> Measured | NotRun:
     """Returns the largest relative difference of the early rate to that of clean inputs."""
-    clean = column(select(data["runs"], kind=CLEAN), "early")
-    groups = []
-    for rows in _groups(data):
-        early = column(rows, "early")
-        if not any(math.isnan(rate) for rate in early):
-            pairs = zip(early, clean, strict=True)
-            groups.append([rate / reference - 1 for rate, reference in pairs])
-    ends = (furthest(groups, highest=True), furthest(groups, highest=False))
-    largest = max(ends, key=lambda interval: max(abs(interval.low), abs(interval.high)))
+    clean = {float(run["seed"]): float(run["early"]) for run in select(data["runs"], kind=CLEAN)}
+    fast = [rows for rows in _groups(data) if not np.isnan(column(rows, "early")).any()]
+    runs = [run for rows in fast for run in rows]
+    if not runs:
+        return NotRun("the loss falls to a tenth under no perturbation")
+
+    def difference(run: Row) -> float:
+        """Returns the relative difference of the early rate to that of clean inputs."""
+        return abs(float(run["early"]) / clean[float(run["seed"])] - 1)
+
+    largest = extreme(runs, difference, highest=True)
     quantity = (
-        f"largest relative difference to clean inputs in the rate to a tenth of the loss, over "
-        f"{len(groups)} of {len(_groups(data))} kinds and strengths whose loss falls so far"
+        "largest relative difference to clean inputs in the rate to a tenth of the loss, over "
+        f"{len(fast)} of {len(_groups(data))} kinds and strengths whose loss falls so far; mean "
+        "over seeds"
     )
-    return Measured.with_interval(quantity, largest, at_least=-RATES, at_most=RATES)
+    return Measured.with_interval(quantity, largest, at_most=RATES)
 
 
 def floor_follows(data: Data) -> Measured:
@@ -239,23 +245,23 @@ def floor_follows(data: Data) -> Measured:
 
 def floors_are_alike(data: Data) -> Measured:
     """Returns the floor that is furthest from the Gaussian mask's at one strength: factor of 2."""
-    groups = []
-    for rows in _groups(data):
-        if rows[0]["kind"] == "Gaussian mask":
-            continue
-        gaussian = select(data["runs"], kind="Gaussian mask", kappa=rows[0]["kappa"])
-        pairs = zip(column(rows, "floor"), column(gaussian, "floor"), strict=True)
-        groups.append([math.log(floor / reference) for floor, reference in pairs])
-    ends = (furthest(groups, highest=True), furthest(groups, highest=False))
-    largest = max(ends, key=lambda interval: max(abs(interval.low), abs(interval.high)))
-    quantity = "ln(floor / floor of the Gaussian mask at this strength) that is furthest from 0"
-    return Measured.with_interval(quantity, largest, at_least=-math.log(2), at_most=math.log(2))
+    others = [run for run in data["runs"] if run["kind"] not in (CLEAN, "Gaussian mask")]
+
+    def distance(run: Row) -> float:
+        """Returns |ln(floor / floor of the Gaussian mask)| at the run's strength and seed."""
+        labels = {"kappa": run["kappa"], "seed": run["seed"]}
+        (mask,) = select(data["runs"], kind="Gaussian mask", **labels)
+        return abs(math.log(float(run["floor"]) / float(mask["floor"])))
+
+    largest = extreme(others, distance, highest=True)
+    quantity = "largest |ln(floor / floor of the mask of this strength)|, mean over seeds"
+    return Measured.with_interval(quantity, largest, at_most=math.log(2))
 
 
 ABOUT = (
     "The summary says that Theorem 5.1 needs bounds on bias and noise alone, and names "
-    "quantisation, structured masks and noisy embeddings as further cases. We train the network of "
-    f"Fig. 3a on inputs with Gaussian masks, masks with one factor for {BLOCK} neighbouring "
+    "quantisation, structured masks and noisy embeddings as further cases. We train the network "
+    f"of Fig. 3a on inputs with Gaussian masks, masks with one factor for {BLOCK} neighbouring "
     "entries, dropout, rounding to a grid (at random without a bias of the input, or to the "
     "nearest point) and added Gaussian noise, at the same relative variance κ² of the inputs. "
     "Rounding to the nearest point is the same in every step, so that it has a bias and no noise. "
@@ -263,10 +269,10 @@ ABOUT = (
     "Theorem 5.1, and the predicted radius takes the PL constant of the last weights."
 )
 QUICK = OtherBiases(
-    kappas=(0.1, 0.4), examples=48, dimensions=8, width=32, steps=4000, seeds=4, draws=200
+    kappas=(0.1, 0.4), examples=48, dimensions=8, width=32, steps=4000, seeds=5, draws=200
 )
 FULL = OtherBiases(
-    kappas=(0.05, 0.1, 0.2, 0.4), examples=500, dimensions=20, width=100, steps=16_000, seeds=4
+    kappas=(0.05, 0.1, 0.2, 0.4), examples=500, dimensions=20, width=100, steps=16_000, seeds=5
 )
 CLAIMS = (
     Claim(
@@ -274,12 +280,14 @@ CLAIMS = (
         "With every kind of perturbation the loss stays below the bound all along training.",
         "authors' page, § 4 on Theorem 5.1, with the standard bound",
         every_bound_holds,
+        after_looking=True,  # the interval was corrected for all kinds before
     ),
     Claim(
         "other-rates",
-        "With every kind of perturbation the loss falls at the linear rate of clean inputs at first.",
+        "With every kind of perturbation the loss first falls at the rate of clean inputs.",
         "authors' page, § 3 and 4",
         same_early_rate,
+        after_looking=True,  # the interval was corrected for all kinds before
     ),
     Claim(
         "other-radii-follow",
@@ -292,6 +300,7 @@ CLAIMS = (
         "At the same variance the floors of all kinds are within a factor of 2 of the mask's.",
         "open question",
         floors_are_alike,
+        after_looking=True,  # the interval was corrected for all kinds before
     ),
 )
 FIGURE = PaperFigure(
@@ -303,8 +312,8 @@ FIGURE = PaperFigure(
     measure=measure,
     draw=draw,
     description=(
-        "Left: the floor of the loss against the relative standard deviation of the inputs, for six "
-        "kinds of perturbation. Right: the floor of each run against the radius predicted from "
+        "Left: the floor of the loss against the relative standard deviation of the inputs, for "
+        "six kinds of perturbation. Right: the floor of each run against the radius predicted from "
         "bias and noise of its gradient; on the dashed line both are equal."
     ),
     claims=CLAIMS,

@@ -63,7 +63,7 @@ def measure(settings: TermsInTraining, resources: Resources) -> Data:
     """Returns the `terms` and quantities at moments of training, for each kappa and seed."""
     tasks = [(settings, kappa, seed) for kappa in settings.kappas for seed in range(settings.seeds)]
     rows = [row for run in parallel.run(_run, tasks, resources.jobs) for row in run]
-    rows.sort(key=lambda row: (row["kappa"], row["seed"], row["step"]))
+    rows.sort(key=lambda row: [float(row[name]) for name in ("kappa", "seed", "step")])
     return {"terms": rows, "width": [{"width": float(settings.width)}]}
 
 
@@ -122,9 +122,10 @@ def draw(data: Data) -> Figure:
     for name, (label, colour, line) in QUANTITIES.items():
         largest = [max(column(select(rows, step=step), name)) for step in steps]
         right.plot(steps, largest, line, color=colour, label=label, linewidth=1.2)
-    right.set(xlabel="step", ylabel=f"largest of all networks, κ = {kappas[-1]:g}", yscale="log")
+    right.set(xlabel="step", ylabel=f"largest of all networks, κ = {kappas[-1]:g}")
     for axes in (left, right):
         axes.set_xscale("symlog", linthresh=100)
+        axes.set_xlim(left=0)
     legend(figure, left, right)
     return figure
 
@@ -178,8 +179,8 @@ def falls_in_training(data: Data) -> Measured:
 
 
 ABOUT = (
-    "The statement of Theorem 4.2 names φ_max, ψ_max, B_y, R_u and R_w, and has the condition "
-    "B_y ≤ 3 √m R_w. The texts that we have define u = w ⊙ x and none of these quantities, nor do "
+    "The statement of Theorem 4.2 names φ_max, ψ_max, B_y, R_u and R_w, and has the condition B_y "
+    "≤ 3 √m R_w. The texts that we have define u = w ⊙ x and none of these quantities, nor do "
     "they give the bound on the rest. We read B_y as the largest |y|, R_w as the largest ‖w‖ and "
     "R_u as the largest ‖w ⊙ x‖; the largest φ(z / s), shown beside them, may be what φ_max "
     "bounds. We compute them, and the rest itself in closed form, along training under masks, "
