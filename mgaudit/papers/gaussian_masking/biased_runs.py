@@ -271,7 +271,7 @@ def _summary(run: Run) -> Row:
     if not run.moments:
         return row
     late = [one for one in run.moments if float(one["step"]) >= (1 - LAST) * run.steps[-1]]
-    bias, noise = np.mean(column(late, "squared_bias")), np.mean(column(late, "squared_noise"))
+    bias, noise = (float(np.mean(column(late, name))) for name in ("squared_bias", "squared_noise"))
     uniform = min(column(run.moments, "smallest"))
     local = float(np.mean(column(late, "local")))
     eta, smoothness = run.cell.learning_rate, max(column(run.moments, "largest"))
@@ -279,12 +279,17 @@ def _summary(run: Run) -> Row:
     return {
         **row,
         "predicted_rate": eta * uniform,
-        "uniform_radius": float(radius(eta, smoothness, uniform, bias, noise)),
-        "local_radius": float(radius(eta, smoothness, local, bias, noise)),
+        "uniform_radius": _radius(eta, smoothness, uniform, bias, noise),
+        "local_radius": _radius(eta, smoothness, local, bias, noise),
         "bias_share": float(bias / (bias + pushed_by_noise)),
         "noise_floor": float(eta * noise / 4),
         "nearest": float(np.mean(column(late, "nearest"))),
     }
+
+
+def _radius(eta: float, smoothness: float, pl: float, bias: float, noise: float) -> float:
+    """Returns the predicted radius, which is infinite for a kernel with an eigenvalue of 0."""
+    return float(radius(eta, smoothness, pl, bias, noise)) if pl > 0 else math.inf
 
 
 def extreme(rows: Sequence[Row], value: Callable[[Row], float], highest: bool) -> Interval:
@@ -326,7 +331,7 @@ QUICK = BiasedRuns(
 FULL = BiasedRuns(
     base=Cell(kappa=0.2, width=100, examples=500, speed=2.5),
     kappas=(0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.0),
-    widths=(30, 60, 100, 150),
+    widths=(50, 100, 150),
     sizes=(125, 250, 500),
     speeds=(0.625, 2.5, 7.5),
     steps=16_000,

@@ -100,8 +100,9 @@ def draw(data: Data) -> Figure:
     _draw_memories(memories, data)
     rows = select(data["runs"], memory=0.0, shared=0.0)
     _draw_floors(blocks, rows, "block", {"color": "#009E73", "marker": "s"})
-    blocks.set(xlabel="entries per factor")
-    losses.set(ylabel="loss without mask", yscale="log")
+    blocks.set(xlabel="entries per factor", title="floor")
+    memories.set(title="floor")
+    losses.set(ylabel="loss without mask", yscale="log", title="along training")
     legend(figure, losses, memories)
     return figure
 

@@ -58,7 +58,7 @@ def curvature(network: ReluNetwork, inputs: Floats, values: Floats) -> Curvature
         loss=network.loss(inputs, values),
         squared_gradient=float(np.sum(gradient**2)),
         largest=float(eigenvalues[-1]),
-        smallest=max(0.0, float(eigenvalues[0])),
+        smallest=float(eigenvalues[0]) if counts[0] else 0.0,
         nearest=float(np.sqrt(squared_distances.sum())),
     )
 

@@ -266,7 +266,7 @@ QUICK = OpenQuestions(
     None,
     kappas=(1.0, 2.0, 3.0),
     fixed_kappas=(1.0,),
-    depths=(2, 3, 4, 5),
+    depths=(2, 3, 4, 5, 6),
     depth_kappa=1.0,
 )
 FULL = OpenQuestions(
@@ -274,7 +274,7 @@ FULL = OpenQuestions(
     5_000,
     kappas=(1.0, 2.0, 3.0),
     fixed_kappas=(0.5, 1.0),
-    depths=(2, 3, 4, 5),
+    depths=(2, 3, 4, 5, 6),
     depth_kappa=1.0,
 )
 CLAIMS = (
@@ -292,7 +292,7 @@ CLAIMS = (
         fixed_masks_protect,
     ),
     Claim("formal-dp", "Masks protect as far as DP-SGD at ε = 8.", "open question", like_dp),
-    *(_depth_claim(depth) for depth in (2, 3, 4, 5)),
+    *(_depth_claim(depth) for depth in (2, 3, 4, 5, 6)),
 )
 FIGURE = PaperFigure(
     key="open-questions",

@@ -266,7 +266,9 @@ ABOUT = (
     "nearest point) and added Gaussian noise, at the same relative variance κ² of the inputs. "
     "Rounding to the nearest point is the same in every step, so that it has a bias and no noise. "
     "Bias and noise of the gradient are from draws here. The bound is that of the figure on "
-    "Theorem 5.1, and the predicted radius takes the PL constant of the last weights."
+    "Theorem 5.1, and the predicted radius takes the PL constant of the last weights. The bound "
+    "is on the expectation, which a single run may exceed, and it is reached where the gradient "
+    "is the opposite of the bias, as with rounding to the nearest point."
 )
 QUICK = OtherBiases(
     kappas=(0.1, 0.4), examples=48, dimensions=8, width=32, steps=4000, seeds=5, draws=200

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mgaudit.attacks.intervals import mean_interval
-from mgaudit.papers.claim import Claim, Data, Measured, Row
+from mgaudit.papers.claim import Claim, Data, Measured, NotRun, Row
 from mgaudit.papers.error_bars import error_bars
 from mgaudit.papers.gaussian_masking.biased_runs import (
     FULL,
@@ -104,36 +104,38 @@ def _settled(rows: list[Row], name: str) -> list[float]:
     ]
 
 
-def slopes(data: Data, name: str, values: str) -> list[float]:
-    """Returns the slope of ln(values) against ln(name) for each seed, over settled floors."""
+def _slope(
+    data: Data, name: str, values: str, words: str, low: float, high: float
+) -> Measured | NotRun:
+    """Returns the slope of ln(values) against ln(name), over settled floors, mean over seeds.
+
+    `low` and `high` are the slopes that a claim allows. NotRun if fewer than two floors settled.
+    """
     rows = _swept(data, name)
     settled = _settled(rows, name)
-    result = []
+    if len(settled) < 2:
+        return NotRun("fewer than two floors have settled")
+    slopes = []
     for seed in levels(rows, "seed"):
         runs = [run for run in select(rows, seed=seed) if float(run[name]) in settled]
-        result.append(log_log_slope(column(runs, name), column(runs, values)))
-    return result
-
-
-def _slope(data: Data, name: str, values: str, words: str, low: float, high: float) -> Measured:
-    """Returns the mean slope over seeds, and the slopes that a claim allows."""
+        slopes.append(log_log_slope(column(runs, name), column(runs, values)))
     symbol = {"kappa": "κ", "width": "m", "examples": "n", "speed": "η"}[name]
     quantity = f"slope of ln({words}) against ln({symbol}), over settled floors"
-    return Measured.with_interval(quantity, mean_interval(slopes(data, name, values)), low, high)
+    return Measured.with_interval(quantity, mean_interval(slopes), low, high)
 
 
-def like_the_variance(data: Data) -> Measured:
+def like_the_variance(data: Data) -> Measured | NotRun:
     """Returns the slope of the floor in kappa, which must be 2."""
     return _slope(data, "kappa", "floor", "floor of the loss", 2 - SLOPE, 2 + SLOPE)
 
 
-def distance_like_the_variance(data: Data) -> Measured:
+def distance_like_the_variance(data: Data) -> Measured | NotRun:
     """Returns the slope of the distance of the weights in kappa, which must be 2."""
     words = "distance to the weights of training without a mask"
     return _slope(data, "kappa", "distance", words, 2 - SLOPE, 2 + SLOPE)
 
 
-def nearest_like_the_variance(data: Data) -> Measured:
+def nearest_like_the_variance(data: Data) -> Measured | NotRun:
     """Returns the slope of the distance to the nearest minimum in kappa, which must be 2."""
     words = "distance to the nearest minimum"
     return _slope(data, "kappa", "nearest", words, 2 - SLOPE, 2 + SLOPE)
@@ -150,17 +152,17 @@ def shrinks(name: str, data: Data) -> Measured:
     return Measured.with_interval(quantity, mean_interval(smallest), at_least=0.0)
 
 
-def learning_rate(data: Data) -> Measured:
+def learning_rate(data: Data) -> Measured | NotRun:
     """Returns the slope of the floor in the learning rate, which must be from 0 to 1."""
     return _slope(data, "speed", "floor", "floor of the loss", -SLOPE, 1 + SLOPE)
 
 
-def wider_is_closer(data: Data) -> Measured:
+def wider_is_closer(data: Data) -> Measured | NotRun:
     """Returns the slope of the floor in the width, which must not be positive."""
     return _slope(data, "width", "floor", "floor of the loss", -math.inf, 0.0)
 
 
-def each_example(data: Data) -> Measured:
+def each_example(data: Data) -> Measured | NotRun:
     """Returns the slope of the floor in the number of examples, which must be 1."""
     return _slope(data, "examples", "floor", "floor of the loss", 1 - SLOPE, 1 + SLOPE)
 

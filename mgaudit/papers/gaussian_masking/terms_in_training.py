@@ -122,7 +122,7 @@ def draw(data: Data) -> Figure:
     for name, (label, colour, line) in QUANTITIES.items():
         largest = [max(column(select(rows, step=step), name)) for step in steps]
         right.plot(steps, largest, line, color=colour, label=label, linewidth=1.2)
-    right.set(xlabel="step", ylabel=f"largest of all networks, κ = {kappas[-1]:g}")
+    right.set(xlabel="step", ylabel=f"largest value, κ = {kappas[-1]:g}")
     for axes in (left, right):
         axes.set_xscale("symlog", linthresh=100)
         axes.set_xlim(left=0)
