@@ -144,6 +144,8 @@ def test_curvature_is_that_of_the_kernel_of_the_outputs() -> None:
     assert shape.largest == pytest.approx(singular[0])
     assert shape.smallest == pytest.approx(singular[-1])
     assert shape.smallest <= shape.local <= shape.largest
+    (gradient,) = network.gradients(*data)
+    assert shape.local == pytest.approx(np.sum(gradient**2) / (2 * network.loss(*data)))
     errors = network.outputs(regression.inputs) - regression.values
     assert shape.loss == pytest.approx(errors @ errors / 2)
     shortest, *_ = np.linalg.lstsq(rows, errors, rcond=None)
