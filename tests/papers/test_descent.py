@@ -171,17 +171,22 @@ def test_bias_of_masks_is_that_of_draws() -> None:
     assert bias == pytest.approx(exact.squared_bias, rel=0.1)
 
 
-def test_noise_is_the_trace_of_the_covariance() -> None:
+def test_noise_is_the_trace_of_the_covariance_and_is_no_part_of_the_bias() -> None:
     regression, network = problem()
     data = (regression.inputs, regression.values)
-    gradients = [
-        network.gradients(inputs, regression.values)[0].ravel()
-        for inputs in islice(draws_of(Masks(KAPPA), regression.inputs), 40)
-    ]
-    _, noise = bias_and_noise_from_draws(
+    (clean,) = network.gradients(*data)
+    differences = []
+    for inputs in islice(draws_of(Masks(KAPPA), regression.inputs), 40):
+        (gradient,) = network.gradients(inputs, regression.values)
+        differences.append((gradient - clean).ravel())
+    bias, noise = bias_and_noise_from_draws(
         network, *data, draws_of(Masks(KAPPA), regression.inputs), draws=40
     )
-    assert noise == pytest.approx(float(np.trace(np.cov(np.stack(gradients).T))))
+    assert noise == pytest.approx(float(np.trace(np.cov(np.stack(differences).T))))
+    pairs = [
+        float(one @ other) for index, one in enumerate(differences) for other in differences[:index]
+    ]
+    assert bias == pytest.approx(np.mean(pairs))  # over pairs of different draws
 
 
 def test_rounding_to_the_nearest_point_has_a_bias_and_no_noise() -> None:
