@@ -331,12 +331,12 @@ QUICK = BiasedRuns(
 FULL = BiasedRuns(
     base=Cell(kappa=0.2, width=100, examples=500, speed=2.5),
     kappas=(0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.0),
-    widths=(50, 100, 150),
+    widths=(40, 60, 100),
     sizes=(125, 250, 500),
     speeds=(0.625, 2.5, 7.5),
-    steps=16_000,
-    seeds=5,
+    steps=8000,
+    seeds=4,
     dimensions=20,
-    moments=10,
+    moments=8,
     draws=200,
 )

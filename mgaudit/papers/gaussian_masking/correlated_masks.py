@@ -231,7 +231,7 @@ FULL = CorrelatedMasks(
     examples=500,
     dimensions=20,
     width=100,
-    steps=16_000,
+    steps=8000,
     seeds=5,
 )
 CLAIMS = (

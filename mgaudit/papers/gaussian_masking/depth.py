@@ -205,7 +205,7 @@ FULL = Depths(
     examples=200,
     dimensions=20,
     width=100,
-    steps=6000,
+    steps=5000,
     seeds=4,
 )
 CLAIMS = (

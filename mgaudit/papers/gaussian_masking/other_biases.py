@@ -274,7 +274,7 @@ QUICK = OtherBiases(
     kappas=(0.1, 0.4), examples=48, dimensions=8, width=32, steps=4000, seeds=5, draws=200
 )
 FULL = OtherBiases(
-    kappas=(0.05, 0.1, 0.2, 0.4), examples=500, dimensions=20, width=100, steps=16_000, seeds=5
+    kappas=(0.1, 0.2, 0.4), examples=500, dimensions=20, width=100, steps=8000, seeds=4
 )
 CLAIMS = (
     Claim(
