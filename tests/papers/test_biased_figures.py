@@ -233,6 +233,19 @@ def test_a_bias_counts_where_its_interval_is_above_zero() -> None:
     assert not bias_and_noise.bias_is_exact(data).holds
 
 
+@pytest.mark.parametrize(("power", "holds"), [(0.5, True), (-0.5, False), (1.5, False)])
+def test_bias_and_noise_may_grow_as_fast_as_the_loss(power: float, holds: bool) -> None:
+    rows: list[Row] = [
+        {**BASE.labels(), "seed": float(seed), "loss": loss, "squared_bias": spread * loss**power}
+        for seed, spread in enumerate(SPREAD)
+        for loss in (8.0, 1.0, 0.1)
+    ]
+    data: Data = {"moments": rows, "base": [BASE.labels()]}
+    outcome = bias_and_noise.grows_with_the_loss("squared_bias", data)
+    assert outcome.value == pytest.approx(power)
+    assert outcome.holds is holds
+
+
 def other(kind: str, floor: float, early: float, radius: float) -> list[Row]:
     return [
         {

@@ -5,6 +5,7 @@ form; the noise is the trace of the covariance of the masked gradient, from draw
 """
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -198,6 +199,21 @@ def bias_rules(data: Data) -> Measured:
     return Measured.with_interval(quantity, share, at_least=0.5)
 
 
+def grows_with_the_loss(name: str, data: Data) -> Measured:
+    """Returns the slope of ln(name) against ln(loss) along training: from 0 to 1.
+
+    `name` is the column of the squared bias or noise. The slope is that of the base cell.
+    """
+    rows = select(data["moments"], **data["base"][0])
+    slopes = []
+    for seed in levels(rows, "seed"):
+        own = select(rows, seed=seed)
+        slopes.append(log_log_slope(column(own, "loss"), column(own, name)))
+    symbol = {"squared_bias": "‖b‖²", "squared_noise": "s²"}[name]
+    quantity = f"slope of ln({symbol}) against ln(loss) along training of the base cell"
+    return Measured.with_interval(quantity, mean_interval(slopes), at_least=0.0, at_most=1.0)
+
+
 ABOUT = (
     "Theorem 5.1 is about descent with a biased gradient; the texts that we have name its parts, "
     "not its constants. We take the standard bound: for a loss with smoothness M and PL constant "
@@ -269,6 +285,16 @@ CLAIMS = (
         "The bias has a larger part in the predicted radius than the noise.",
         "authors' page, § 4: the deeper contribution is about biased gradients",
         bias_rules,
+    ),
+    *(
+        Claim(
+            f"{word}-growth",
+            f"Along training, the {word} falls with the loss, and not faster than it.",
+            "authors' page, § 4: expected smoothness and self-bounded gradients",
+            partial(grows_with_the_loss, f"squared_{word}"),
+            after_looking=True,  # added after the figure was seen
+        )
+        for word in ("bias", "noise")
     ),
 )
 FIGURE = PaperFigure(
