@@ -126,9 +126,9 @@ def bias_is_exact(data: Data) -> Measured:
 
 
 def is_biased(data: Data) -> Measured:
-    """Returns the smallest bias along its direction in standard errors: it must not be 0.
+    """Returns the bias relative to the gradient at the end of the base cell: it must not be 0.
 
-    The direction is that of the closed form, and the bias is the mean over masks.
+    The bias is the mean over masks along the direction of its closed form.
     """
     last = max(column(select(data["moments"], **data["base"][0]), "step"))
     rows = select(data["moments"], **data["base"][0], step=last)

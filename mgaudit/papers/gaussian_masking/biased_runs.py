@@ -128,11 +128,9 @@ def measured_runs(settings: BiasedRuns, resources: Resources) -> Data:
     return data
 
 
-def start(
-    settings_examples: int, dimensions: int, width: int, seed: int
-) -> tuple[Regression, ReluNetwork]:
+def start(examples: int, dimensions: int, width: int, seed: int) -> tuple[Regression, ReluNetwork]:
     """Returns the problem of Fig. 3a of one seed, and its network before training."""
-    regression = problem(settings_examples, dimensions, width, seed)
+    regression = problem(examples, dimensions, width, seed)
     return regression, ReluNetwork((regression.weights,), regression.outer)
 
 

@@ -83,11 +83,11 @@ def change(row: Row, quantity: str, at_least: float = -np.inf, at_most: float = 
 
 QUICK = KappaSweep(
     dataset="digits",
-    kappas=(0.0, 0.2, 0.5, 1.0, 1.5),
+    kappas=(0.0, 0.2, 0.75, 1.5),
     models=8,
     epochs=30,
     examples_mlp=None,
-    examples_cnn=None,
+    examples_cnn=800,
 )
 FULL = KappaSweep(
     dataset="cifar10",

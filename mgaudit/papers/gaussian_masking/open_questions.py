@@ -263,7 +263,7 @@ ABOUT = (
 )
 QUICK = OpenQuestions(
     "digits",
-    None,
+    1000,
     kappas=(1.0, 2.0, 3.0),
     fixed_kappas=(1.0,),
     depths=(2, 3, 4, 5, 6),
