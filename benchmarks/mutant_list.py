@@ -1880,6 +1880,68 @@ WHITE_BOX = [
     ),
 ]
 
+BIASED_DESCENT = [
+    *of_file(
+        "mgaudit/theory/biased_descent.py",
+        ["tests/theory/test_biased_descent.py"],
+        [
+            (
+                "the radius lacks its half",
+                "np.asarray((bias + eta * m * noise) / 2)",
+                "np.asarray(bias + eta * m * noise)",
+            ),
+            (
+                "the noise in the bound is not multiplied by the learning rate",
+                "(bias + eta * m * noise) / 2",
+                "(bias + m * noise) / 2",
+            ),
+            (
+                "the exact mean moves along the bias, not against it",
+                "mean = left * (w + rest) - rest",
+                "mean = left * (w - rest) + rest",
+            ),
+            (
+                "the exact variance decays like the mean",
+                "self._noise_at_rest(eta) * (1 - left * left)",
+                "self._noise_at_rest(eta) * (1 - left)",
+            ),
+        ],
+    ),
+    *of_file(
+        "mgaudit/papers/gaussian_masking/gradient_statistics.py",
+        ["tests/papers/test_descent.py"],
+        [
+            (
+                "the bias has the wrong sign",
+                "expected_loss_gradient(theory, inputs, values, kappa) - clean",
+                "clean - expected_loss_gradient(theory, inputs, values, kappa)",
+            ),
+            (
+                "the PL constant lacks its half",
+                "self.squared_gradient / (2 * self.loss)",
+                "self.squared_gradient / self.loss",
+            ),
+            (
+                "the squared bias from draws contains noise",
+                "squared_mean - noise / draws",
+                "squared_mean",
+            ),
+        ],
+    ),
+    *of_file(
+        "mgaudit/papers/gaussian_masking/perturbations.py",
+        ["tests/papers/test_descent.py"],
+        [
+            (
+                "correlated masks do not keep their variance",
+                "np.sqrt(1 - self.memory**2)",
+                "(1 - self.memory)",
+            ),
+            ("dropout keeps too few entries", "1 / (1 + self.kappa**2)", "1 / (1 + self.kappa)"),
+        ],
+    ),
+]
+
 MUTANTS = (
     *ATTACKS,
     *RANKS,
@@ -1893,4 +1955,5 @@ MUTANTS = (
     *WHITE_BOX,
     *CANARIES,
     *VERDICT,
+    *BIASED_DESCENT,
 )

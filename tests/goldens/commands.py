@@ -39,6 +39,8 @@ LEFT_OUT = frozenset(
         "adversary",
         "options",
         "metric_facts",
+        "coverage",
+        "after_looking",
     }
 )
 

@@ -360,6 +360,7 @@ def test_open_questions_are_judged_by_their_own_arms() -> None:
         "depth-3": False,
         "depth-4": False,
         "depth-5": False,
+        "depth-6": False,
     }
     assert isinstance(verdicts["depth-5"], NotRun)
     drawn = {**data, "arms": [row("none", 0.0, 0.7, 0.0), *data["arms"]]}

@@ -268,7 +268,16 @@ ABOUT = (
     "training by one. The paper's numbers of clients and steps are not known to us. `mgaudit "
     "run --clients 10 --local-steps 5` audits networks that are trained like this."
 )
-QUICK = Distributed(kappas=(0.0, 0.2, 0.6), local_steps=(1, 5), steps=1500, seeds=5)
+QUICK = Distributed(
+    kappas=(0.0, 0.2, 0.6),
+    local_steps=(1, 5),
+    steps=400,
+    seeds=4,
+    examples=100,
+    dimensions=10,
+    width=50,
+    learning_rate=0.025,
+)
 FULL = Distributed(kappas=(0.0, 0.2, 0.6), local_steps=(1, 5, 20), steps=3000, seeds=5)
 CLAIMS = (
     Claim(

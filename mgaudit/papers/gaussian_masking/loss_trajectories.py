@@ -317,7 +317,15 @@ ABOUT = (
     "are points on the unit sphere with values that are a linear function of them. We run "
     "longer, for the floors of small κ are reached later than that."
 )
-QUICK = LossTrajectories(kappas=(0.0, 0.1, 0.2, 0.4, 1.0), steps=6000, seeds=5)
+QUICK = LossTrajectories(
+    kappas=(0.0, 0.1, 0.2, 0.4, 1.0),
+    steps=1500,
+    seeds=4,
+    examples=100,
+    dimensions=10,
+    width=50,
+    learning_rate=0.025,
+)
 FULL = LossTrajectories(kappas=(0.0, 0.05, 0.1, 0.2, 0.4, 0.6, 1.0, 2.0), steps=20000, seeds=5)
 CLAIMS = (
     Claim(

@@ -259,10 +259,10 @@ ABOUT = (
 )
 QUICK = OpenQuestions(
     "digits",
-    None,
+    1000,
     kappas=(1.0, 2.0, 3.0),
     fixed_kappas=(1.0,),
-    depths=(2, 3, 4, 5),
+    depths=(2, 3, 4, 5, 6),
     depth_kappa=1.0,
 )
 FULL = OpenQuestions(
@@ -270,7 +270,7 @@ FULL = OpenQuestions(
     5_000,
     kappas=(1.0, 2.0, 3.0),
     fixed_kappas=(0.5, 1.0),
-    depths=(2, 3, 4, 5),
+    depths=(2, 3, 4, 5, 6),
     depth_kappa=1.0,
 )
 CLAIMS = (
@@ -288,7 +288,7 @@ CLAIMS = (
         fixed_masks_protect,
     ),
     Claim("formal-dp", "Masks protect as far as DP-SGD at ε = 8.", "open question", like_dp),
-    *(_depth_claim(depth) for depth in (2, 3, 4, 5)),
+    *(_depth_claim(depth) for depth in (2, 3, 4, 5, 6)),
 )
 FIGURE = PaperFigure(
     key="open-questions",

@@ -3,15 +3,22 @@
 from mgaudit.papers.gaussian_masking import (
     accuracy_by_kappa,
     attacks_by_kappa,
+    bias_and_noise,
+    correlated_masks,
     decomposition,
+    depth,
     distributed,
     loss_trajectories,
     masked_neuron,
     open_questions,
+    other_biases,
     privacy,
     proxy,
+    radius_of_convergence,
     smoothed_activation,
+    terms_in_training,
 )
+from mgaudit.papers.gaussian_masking.coverage import COVERAGE
 from mgaudit.papers.paper import Paper
 
 FIGURES = (
@@ -19,11 +26,17 @@ FIGURES = (
     smoothed_activation.FIGURE,
     masked_neuron.FIGURE,
     decomposition.FIGURE,
+    terms_in_training.FIGURE,
+    bias_and_noise.FIGURE,
+    other_biases.FIGURE,
+    radius_of_convergence.FIGURE,
     loss_trajectories.FIGURE,
     distributed.FIGURE,
     accuracy_by_kappa.FIGURE,
     attacks_by_kappa.FIGURE,
     open_questions.FIGURE,
+    correlated_masks.FIGURE,
+    depth.FIGURE,
     privacy.FIGURE,
 )
 PAPER = Paper(
@@ -37,4 +50,5 @@ PAPER = Paper(
         "regulariser to the loss."
     ),
     figures=FIGURES,
+    coverage=COVERAGE,
 )
