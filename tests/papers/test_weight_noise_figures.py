@@ -12,7 +12,21 @@ from matplotlib.figure import Figure
 
 from mgaudit.papers.claim import Data, Measured, NotRun, Row
 from mgaudit.papers.paper import PaperFigure, Resources
-from mgaudit.papers.weight_noise import lasso, nuclear, sigma_sweep, training, width
+from mgaudit.papers.weight_noise import (
+    cnns,
+    depth,
+    fig3,
+    fig6,
+    lasso,
+    mlps,
+    nuclear,
+    piecewise,
+    sigma_sweep,
+    theorem1,
+    theorem2,
+    training,
+    width,
+)
 from mgaudit.papers.weight_noise.descent import noisy_descent
 from mgaudit.papers.weight_noise.mean_over_seeds import mean_over_seeds
 from mgaudit.papers.weight_noise.noises import scheme
@@ -29,16 +43,41 @@ from mgaudit.theory.weight_noise import deep_linear, relu
 WORKSHOP = Resources(1, "cpu", Progress())
 FIGURES = {figure.key: figure for figure in PAPER.figures}
 TINY: dict[str, Any] = {
-    "width": width.WidthSettings(
-        features=3, outputs=2, examples=4, widths=(4, 8), networks=2, draws=20
-    ),
-    "training": training.TrainingSettings(
-        examples=20, hidden=(3, 6), steps=8, snapshots=4, models=2
-    ),
+    "theorem1": replace(theorem1.FIGURE.quick, networks=2),
+    "theorem2": replace(theorem2.FIGURE.quick, problems=2, width=2, sigmas=(0.05, 0.1)),
+    "piecewise": replace(piecewise.FIGURE.quick, networks=2, random_networks=4, groups=2),
     "lasso": lasso.LassoSettings(
         examples=20, features=4, relevant=2, alphas=(0.1, 0.3), problems=2, steps=400
     ),
     "nuclear": nuclear.NuclearSettings(problems=2, steps=200, group_steps=200),
+    "width": width.WidthSettings(
+        features=3, outputs=2, examples=4, widths=(4, 8), networks=2, draws=20
+    ),
+    "depth": replace(depth.FIGURE.quick, widths=(4, 8), networks=2),
+    "training": training.TrainingSettings(
+        examples=20, hidden=(3, 6), steps=8, snapshots=4, models=2
+    ),
+    "fig3": fig3.Fig3Settings(
+        examples=30, tests=40, hidden=(4, 3), sigmas=(0.1, 0.2), steps=4, models=2, snapshots=2
+    ),
+    "fig7-10": mlps.MLPSettings(
+        examples=30, tests=40, widths=(3, 4, 3, 4), steps=4, models=2, snapshots=2, probes=2
+    ),
+    "fig11-12": cnns.CNNSettings(
+        examples=30,
+        tests=40,
+        toy_channels=(2, 2),
+        toy_hidden=(3,),
+        wide_channels=(2, 2, 3, 3),
+        epochs=4,
+        models=2,
+        snapshots=4,
+        probes=2,
+        trace_examples=20,
+    ),
+    "fig6": fig6.Fig6Settings(
+        examples=30, tests=40, width=2, epochs=2, models=2, probes=2, trace_examples=10
+    ),
     "sigma-sweep": sigma_sweep.SweepSettings(
         examples=30,
         tests=40,
@@ -71,10 +110,11 @@ def measured(figure: PaperFigure, key: str, data: Data) -> Measured:
 
 
 def test_all_figures_are_there_and_the_quick_ones_need_no_fetched_images() -> None:
-    assert list(FIGURES) == ["width", "training", "lasso", "nuclear", "sigma-sweep"] == list(TINY)
-    for figure in PAPER.figures:
+    assert list(FIGURES) == list(TINY)
+    for key, figure in FIGURES.items():
         if hasattr(figure.quick, "dataset"):
-            assert (figure.quick.dataset, figure.full.dataset) == ("digits", "cifar10")
+            full = "fashion-mnist" if key in ("fig3", "fig7-10") else "cifar10"
+            assert (figure.quick.dataset, figure.full.dataset) == ("digits", full), key
 
 
 @pytest.mark.parametrize("key", TINY)
