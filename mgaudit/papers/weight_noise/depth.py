@@ -1,7 +1,7 @@
 """Appendix E.1: which orders in σ of the added loss grow with the width, in deep linear networks.
 
-Noise of standard deviation σ on all weights of M layers adds c₁σ² + c₂σ⁴ + … + c_M σ²ᴹ to the loss. Noise
-on one layer at a time adds the first term alone.
+Noise of standard deviation σ on all weights of M layers adds c₁σ² + c₂σ⁴ + … + c_M σ²ᴹ to the loss.
+Noise on one layer at a time adds the first term alone.
 """
 
 import math

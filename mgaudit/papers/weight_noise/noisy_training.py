@@ -6,7 +6,9 @@ of steps, and the numbers of MEASURED. A diverged model has NaN in place of them
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +16,14 @@ from numpy.typing import NDArray
 from mgaudit.attacks.intervals import mean_interval
 from mgaudit.compute import parallel
 from mgaudit.papers.claim import Measured, NotRun, Row
+from mgaudit.papers.kept_rows import kept_rows
 from mgaudit.papers.paper import Resources
 from mgaudit.papers.rows import column, distinct, matching
 from mgaudit.papers.weight_noise.mean_over_seeds import mean_over_seeds
 from mgaudit.papers.weight_noise.noises import NOISES
 from mgaudit.settings.datasets import load
 from mgaudit.targets.datasets import Dataset
-from mgaudit.targets.fitting.recipe import Recipe, Target, initial_model
+from mgaudit.targets.fitting.recipe import Recipe, initial_model
 from mgaudit.targets.fitting.traits import PER_EXAMPLE, Traits
 from mgaudit.targets.fitting.trajectory import Weights, training_trajectory
 from mgaudit.targets.querying.ensemble import Ensemble
@@ -50,7 +53,7 @@ class Arm:
 
     experiment: str
     network: str
-    target: Target
+    target: partial[Any]
     training: Training
     noise: str
     sigma: float
@@ -84,21 +87,42 @@ class Probing:
 
 @dataclass(frozen=True)
 class _Task:
-    """The training of one model of an arm."""
+    """The training of one model of an arm, with the test examples `tests`, by index.
+
+    `data_sha256` identifies the dataset.
+    """
 
     arm: Arm
     probing: Probing
     dataset: Dataset
+    data_sha256: str
+    tests: NDArray[np.int64]
     device: str
     model: int
     seed: int
-    tests: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+
+    @property
+    def determined_by(self) -> dict[str, Any]:
+        """What the rows depend on, as values that JSON can hold."""
+        arm = self.arm
+        return {
+            "network": [arm.target.func.__name__, repr(arm.target.keywords)],
+            "names": [arm.experiment, arm.network],
+            "scheme": repr(arm.scheme),
+            "noise": [arm.noise, arm.sigma],
+            "training": asdict(arm.training),
+            "traits": asdict(arm.traits),
+            "probing": asdict(self.probing),
+            "data": [self.dataset.name, self.data_sha256],
+            "model": self.model,
+            "seed": self.seed,
+        }
 
 
 def arms_of_sigmas(
     experiment: str,
     network: str,
-    target: Target,
+    target: partial[Any],
     training: Training,
     sigmas: Sequence[float],
     quiet_epoch: int | None = None,
@@ -129,8 +153,9 @@ def measured_training(
     generator = numpy_generator(seed, "examples")
     dataset = load(dataset_name, examples, generator).standardised()
     order = numpy_generator(seed, "tests").permutation(len(dataset.test_labels))
+    tests, sha256 = order[: probing.tests], dataset.digest()
     tasks = [
-        _Task(arm, probing, dataset, resources.device, model, seed, order[: probing.tests])
+        _Task(arm, probing, dataset, sha256, tests, resources.device, model, seed)
         for arm in arms
         for model in range(models)
     ]
@@ -148,6 +173,11 @@ def measured_training(
 
 
 def _measured(task: _Task) -> list[Row]:
+    """Returns the rows of one model, from an earlier run where there was one."""
+    return kept_rows(task.determined_by, __file__, task.device, partial(_trained, task))
+
+
+def _trained(task: _Task) -> list[Row]:
     """Trains one model. Returns a row for each snapshot."""
     arm, probing, dataset = task.arm, task.probing, task.dataset
     examples = len(dataset.labels)

@@ -133,7 +133,7 @@ def _linear(settings: Theorem2Settings, index: int) -> list[Outcome]:
     outcomes = []
     for sigma in sorted(settings.sigmas, reverse=True):
         noises = [[sigma] * len(shapes)]
-        alone = [np.where(np.arange(len(shapes)) == layer, sigma, 0) for layer in range(3)]
+        alone = [(sigma * np.eye(len(shapes))[layer]).tolist() for layer in range(len(shapes))]
         weights, first = _minimum(_loss(x, y, shapes, noises, 1.0), weights)
         # With noise on one layer, E R − R is exactly the second order that this layer adds.
         without = [[0.0] * len(shapes)]
@@ -191,6 +191,8 @@ def _minimum(loss: Loss, start: Floats) -> tuple[Floats, float]:
     weights: Floats = found.x
     for _ in range(8):
         gradient = loss(weights)[1]
+        if np.linalg.norm(gradient) < FLAT / 1000:
+            break
         hessian = _hessian(loss, weights)
         step = np.linalg.lstsq(hessian, gradient, rcond=1e-9)[0]
         if np.linalg.norm(loss(weights - step)[1]) >= np.linalg.norm(gradient):
