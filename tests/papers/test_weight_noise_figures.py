@@ -581,6 +581,7 @@ def sweep(layerwise: float, everywhere: float, trace: float) -> Data:
                         "noise": noise,
                         "sigma": sigma,
                         "seed": float(seed),
+                        "step": 1.0,
                         "accuracy": accuracy,
                         "first_half": accuracy,
                         "second_half": accuracy,

@@ -8,6 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -191,7 +192,7 @@ def _trained(task: _Task) -> list[Row]:
     head: Row = {
         "experiment": arm.experiment,
         "network": arm.network,
-        "dataset": dataset.name,
+        "dataset": _dataset_words(dataset.name),
         "classes": float(len(dataset.classes)),
         "noise": arm.noise,
         "sigma": arm.sigma,
@@ -202,6 +203,16 @@ def _trained(task: _Task) -> list[Row]:
         with_trace = probing.probes > 0 and (step == last or not probing.trace_at_end)
         rows.append({**head, "step": float(step), **_outcome(task, weights, with_trace)})
     return rows
+
+
+def _dataset_words(name: str) -> str:
+    """Returns the name of a dataset, for a folder without the folders that contain it.
+
+    >>> _dataset_words("cifar10"), _dataset_words("folder:/data/images")
+    ('cifar10', 'folder images')
+    """
+    kind, _, path = name.partition(":")
+    return f"{kind} {Path(path).name}" if path else kind
 
 
 def _outcome(task: _Task, weights: Weights, with_trace: bool) -> dict[str, float]:
