@@ -46,6 +46,8 @@ def draw_curves(data: Data, names: dict[str, str], loss: str) -> Figure:
             for noise in NOISES:
                 _draw(axis, matching(rows, noise=noise), noise, name, factor)
             axis.set_xlabel("steps")
+        bottom, top = own_axes[0].get_ylim()
+        own_axes[0].set_ylim(max(bottom, 0.0), min(top, 101.0))  # bars may reach beyond
         own_axes[0].set_ylabel("test accuracy, %")
         own_axes[1].set_ylabel(words)
         own_axes[2].set_ylabel("Hessian trace")
