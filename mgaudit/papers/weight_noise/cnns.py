@@ -15,6 +15,7 @@ from mgaudit.papers.weight_noise.noises import NOISES
 from mgaudit.papers.weight_noise.noisy_training import (
     DECAY,
     OPTIMISER,
+    TRIALS,
     Arm,
     Probing,
     measured_training,
@@ -114,13 +115,14 @@ FIGURE = PaperFigure(
         "of 1,024 and a cosine schedule: 5x5 convolutions of 6 and 16 channels with layers of 120 "
         "and 84 units, learning rate 0.001, and 3x3 convolutions of 32, 64, 128 and 128 channels "
         "whose averages feed one linear layer, learning rate 0.005. Fig. 5 shows both; its caption "
-        f"states σ = 0.005 and the appendix σ = 0.05, which is ours. {OPTIMISER} Its convolutions "
-        "of the wide CNN are padded, and each is followed by pooling, as ours; it also augments "
-        "the images, which we leave out. The number of epochs is not in the text. The scale full "
-        "has these settings on a GPU (--device cuda). On CPUs there are fewer images and smaller "
+        f"states σ = 0.005 and the appendix σ = 0.05, which is ours. {OPTIMISER} In that code, "
+        "the convolutions of the wide CNN are padded and each is followed by pooling, as ours; it "
+        "also augments the images, which we leave out, and has 128 channels in the second "
+        "convolution. The number of epochs is not in the text. The scale full has these settings on a GPU (--device cuda). On CPUs there are fewer images and smaller "
         "batches at larger learning rates, and the quick scale uses 8x8 digits and smaller "
         "networks. Each measurement names its network and data. Intervals are over seeds of "
-        "weights, batches and noise."
+        "weights, batches and noise. "
+        f"{TRIALS}"
     ),
     quick=CNNSettings(),
     full=CNNSettings(

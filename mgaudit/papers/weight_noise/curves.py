@@ -16,6 +16,7 @@ from mgaudit.attacks.intervals import mean_interval
 from mgaudit.papers.claim import Data, Measured, NotRun, Row
 from mgaudit.papers.error_bars import error_bars
 from mgaudit.papers.rows import column, distinct, matching
+from mgaudit.papers.statistics import chosen_mean_interval
 from mgaudit.papers.weight_noise.mean_over_seeds import mean_over_seeds
 from mgaudit.papers.weight_noise.noises import NOISE_LOOKS, NOISES, noise_label
 from mgaudit.papers.weight_noise.noisy_training import (
@@ -118,7 +119,10 @@ def falls_from_peak(experiment: str, noise: str) -> Check:
     """Returns the check that accuracy ends below its highest value along training."""
 
     def check(data: Data) -> Measured | NotRun:
-        """Returns the final accuracy minus the accuracy at the snapshot of the highest mean."""
+        """Returns the final accuracy minus the accuracy at the snapshot of the highest mean.
+
+        The interval allows for the choice among the snapshots.
+        """
         rows = matching(data["models"], experiment=experiment, noise=noise)
         steps = distinct(rows, "step")
         samples = {step: column(matching(rows, step=step), "accuracy") for step in steps}
@@ -126,7 +130,10 @@ def falls_from_peak(experiment: str, noise: str) -> Check:
         pairs = zip(samples[steps[-1]], samples[best], strict=True)
         falls = [last - peak for last, peak in pairs]
         quantity = f"accuracy at the end less that at step {best:g} ({size_words(rows)})"
-        return mean_over_seeds(quantity, falls, at_most=0.0)
+        if not _finite(falls):
+            return mean_over_seeds(quantity, falls, at_most=0.0)
+        interval = chosen_mean_interval(falls, len(steps) - 1)
+        return Measured.with_interval(quantity, interval, at_most=0.0)
 
     return check
 

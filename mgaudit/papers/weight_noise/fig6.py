@@ -19,6 +19,7 @@ from mgaudit.papers.weight_noise.noises import NOISE_LOOKS, NOISES, noise_label
 from mgaudit.papers.weight_noise.noisy_training import (
     DECAY,
     OPTIMISER,
+    TRIALS,
     Probing,
     arms_of_sigmas,
     at_end,
@@ -186,7 +187,8 @@ FIGURE = PaperFigure(
         "(--device cuda). On CPUs the network has an eighth of the channels, and there are fewer "
         "images and epochs; the quick scale uses 8x8 digits. Each measurement names its network "
         "and data. The trace is that of the loss in evaluation mode, on some of the training "
-        "examples. Intervals are over seeds of weights, batches and noise."
+        "examples. Intervals are over seeds of weights, batches and noise. "
+        f"{TRIALS}"
     ),
     quick=Fig6Settings(),
     full=Fig6Settings(

@@ -16,6 +16,7 @@ from mgaudit.papers.weight_noise.noises import NOISES
 from mgaudit.papers.weight_noise.noisy_training import (
     DECAY,
     OPTIMISER,
+    TRIALS,
     Arm,
     Probing,
     measured_training,
@@ -149,8 +150,10 @@ FIGURE = PaperFigure(
         "steps fewer, and the quick scale uses 8x8 digits. Where Fashion-MNIST has not been "
         "fetched (mgaudit data fetch fashion-mnist), --dataset takes CIFAR-10 images in its place; "
         "each measurement names its network and data. Every bias is a parameter group, as in the "
-        "paper's code. Intervals are over seeds of weights and noise, on one set of training "
-        "examples."
+        "paper's code. Our images are standardised, which the paper does not say of its own. "
+        "Intervals are over seeds of weights and noise, on one set of training "
+        "examples. "
+        f"{TRIALS}"
     ),
     quick=MLPSettings(),
     full=MLPSettings(

@@ -18,7 +18,8 @@ from mgaudit.papers.weight_noise import (
 )
 
 ON_CPUS = (
-    "on a GPU the settings of the text; on CPUs smaller networks, fewer images and fewer steps; "
+    "the settings of the text are for a GPU, on which they have not been run; on CPUs smaller "
+    "networks, fewer images and fewer steps; "
 )
 COVERAGE = (
     Coverage(
