@@ -65,7 +65,7 @@ class SweepSettings:
     deep: tuple[int, ...] = (64, 64, 64, 64)
     channels: tuple[int, ...] = (8, 16)
     cnn_hidden: int = 32
-    epochs: int = 60
+    epochs: int = 100
     batch_size: int = 64
     learning_rate: float = 0.05
     models: int = 5
