@@ -1942,6 +1942,84 @@ BIASED_DESCENT = [
     ),
 ]
 
+WEIGHT_NOISE = [
+    *of_file(
+        "mgaudit/papers/weight_noise/theorem1.py",
+        ["tests/papers/test_weight_noise_theorems.py"],
+        [
+            (
+                "the second order of squares is that of a linear function",
+                "plain + 2 * sigma**2 * float(",
+                "plain + sigma**2 * float(",
+            ),
+            (
+                "the noise on a weight is that of the scheme",
+                "scheme_sigma = sigma * math.sqrt(len(own))",
+                "scheme_sigma = sigma",
+            ),
+        ],
+    ),
+    *of_file(
+        "mgaudit/papers/weight_noise/theorem2.py",
+        ["tests/papers/test_weight_noise_theorems.py"],
+        [
+            (
+                "noise lowers the mean of a square",
+                "solver.fit(scaled, y - shift)",
+                "solver.fit(scaled, y + shift)",
+            ),
+            (
+                "the effective loss counts the loss without noise three times",
+                "(1.0, 1.0, 1.0, -2.0)",
+                "(1.0, 1.0, 1.0, 0.0)",
+            ),
+        ],
+    ),
+    *of_file(
+        "mgaudit/papers/weight_noise/piecewise.py",
+        ["tests/papers/test_weight_noise_theorems.py"],
+        [
+            (
+                "the margin is that of the largest preactivation",
+                "np.linalg.norm(x, axis=1, keepdims=True)).min())",
+                "np.linalg.norm(x, axis=1, keepdims=True)).max())",
+            ),
+        ],
+    ),
+    *of_file(
+        "mgaudit/papers/weight_noise/noisy_training.py",
+        ["tests/papers/test_weight_noise_figures.py"],
+        [
+            (
+                "a half of the test examples selects its own sigma",
+                "zip(sigmas, reversed(HALVES), strict=True)",
+                "zip(sigmas, HALVES, strict=True)",
+            ),
+            (
+                "the noise never ends",
+                "layerwise=layerwise, stop_epoch=self.quiet_epoch)",
+                "layerwise=layerwise)",
+            ),
+            (
+                "the cross-entropy is that of the first class",
+                "logits[np.arange(len(labels)), labels]",
+                "logits[np.arange(len(labels)), 0]",
+            ),
+        ],
+    ),
+    *of_file(
+        "mgaudit/papers/weight_noise/curves.py",
+        ["tests/papers/test_weight_noise_figures.py"],
+        [
+            (
+                "a lower trace is counted as a higher one",
+                "(border, math.inf) if higher else (-math.inf, border)",
+                "(-math.inf, border) if higher else (border, math.inf)",
+            ),
+        ],
+    ),
+]
+
 MUTANTS = (
     *ATTACKS,
     *RANKS,
@@ -1956,4 +2034,5 @@ MUTANTS = (
     *CANARIES,
     *VERDICT,
     *BIASED_DESCENT,
+    *WEIGHT_NOISE,
 )

@@ -106,7 +106,7 @@ def prune(
         code = {"ensembles": training_code_sha256(), "predictions": fitting_code_sha256()}
         damaged = {file.path: reason for file, reason in _damaged(content, quiet)}
         code |= {"outputs": querying_code_sha256(), "attacks": attack_code_sha256()}
-        code["accountants"] = code["ensembles"]
+        code["accountants"] = code["figures"] = code["ensembles"]
         removals = useless_removals(content, damaged, code, oldest)
         _remove(content, removals, dry_run, quiet)
 

@@ -43,6 +43,7 @@ def _damage(file: CachedFile) -> str | None:
         "predictions": _arrays_damage,
         "attacks": _arrays_damage,
         "accountants": _arrays_damage,
+        "figures": _arrays_damage,
         "searches": _search_damage,
     }
     try:

@@ -16,12 +16,14 @@ from mgaudit.storage.atomic import DAMAGED_SUFFIX, is_partial
 from mgaudit.storage.checked_files import HOLDER_FILE
 from mgaudit.targets.datasets import published_datasets
 
-Kind = Literal["datasets", "ensembles", "predictions", "attacks", "accountants", "searches"]
+Kind = Literal[
+    "datasets", "ensembles", "predictions", "attacks", "accountants", "figures", "searches"
+]
 Role = Literal["model", "value", "settings", "lock", "partial", "set aside"]
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 LOCKED_KINDS = ("ensembles", "predictions")  # whose groups are folders with a lock
-KINDS_OF_ONE_GROUP: tuple[Kind, ...] = ("attacks", "accountants", "searches")
+KINDS_OF_ONE_GROUP: tuple[Kind, ...] = ("attacks", "accountants", "figures", "searches")
 
 OF_RUNNING = "running"  # files of running processes, which mgaudit.compute deletes
 
@@ -32,6 +34,7 @@ GROUPS: dict[Kind, re.Pattern[str]] = {
     "predictions": re.compile(r"[0-9a-f]{64}"),
     "attacks": re.compile(r"[0-9a-f]{2}"),
     "accountants": re.compile(r"[0-9a-f]{2}"),
+    "figures": re.compile(r"[0-9a-f]{2}"),
     "searches": re.compile(r"[0-9a-f]{2}"),
 }
 VALUES: dict[Kind, re.Pattern[str]] = {
@@ -39,6 +42,7 @@ VALUES: dict[Kind, re.Pattern[str]] = {
     "predictions": re.compile(r"(model-[0-9a-f]{32}|trial)\.safetensors"),
     "attacks": re.compile(r"[0-9a-f]{64}\.safetensors"),
     "accountants": re.compile(r"[0-9a-f]{64}\.safetensors"),
+    "figures": re.compile(r"[0-9a-f]{64}\.safetensors"),
     "searches": re.compile(r"[0-9a-f]{64}\.json"),
 }
 ASIDE = re.compile(re.escape(DAMAGED_SUFFIX) + r"(-\d+)?")
@@ -49,7 +53,7 @@ DOWNLOAD = re.compile(r"tmp[a-z0-9_]{8}")  # of pooch
 class CachedFile:
     """A file that mgaudit wrote into the cache folder, its bytes, and when it was last written.
 
-    What attacks measured and accountants computed counts as written when it is used. `group` is the
+    What attacks, accountants and figures measured counts as written when it is used. `group` is the
     folder of an ensemble, of the predictions of a function or of a dataset; files of the other
     kinds have the folder of their kind. The role "value" is that of outputs, data and measured
     numbers, "partial" that of a remnant of an interrupted write, and "set aside" that of a file

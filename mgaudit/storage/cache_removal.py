@@ -30,7 +30,7 @@ LONGEST_HEADER = 100_000_000
 
 # The kinds of which each group is used as a whole, so that its time says when it was last used.
 AGED_KINDS = ("datasets", "ensembles", "predictions")
-MEASURED_KINDS = ("attacks", "accountants")
+MEASURED_KINDS = ("attacks", "accountants", "figures")
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,8 @@ def useless_removals(
         damaged: What is wrong with each damaged file.
         code_sha256: The SHA-256 of the code of this version: "ensembles" and "predictions" for the
             code that trains models, "outputs" for the code that queries them, "attacks" for
-            the code that attacks them, and "accountants" for the code that computes epsilon.
+            the code that attacks them, and "accountants" and "figures" for the code that computes
+            epsilon and trains the models of figures.
         oldest: Groups and measurements that were last used before this time (seconds since 1970)
             are removed.
     """

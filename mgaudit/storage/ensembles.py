@@ -46,7 +46,7 @@ FACTS: dict[str, type] = {"steps": int, "seconds": float, "diverged": bool}
 QUERYING_FOLDER = "querying"
 DATA_FOLDER = "datasets"
 # The folders in the cache.
-INNER_FOLDERS = ("ensembles", "predictions", "attacks", "accountants", "datasets")
+INNER_FOLDERS = ("ensembles", "predictions", "attacks", "accountants", "figures", "datasets")
 
 
 @cache

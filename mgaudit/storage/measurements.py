@@ -1,4 +1,4 @@
-"""Storage of what attacks measured and accountants computed, by the hash of what determines it."""
+"""Storage of what attacks, accountants and figures measured, by the hash of what determines it."""
 
 import hashlib
 import os
@@ -22,10 +22,11 @@ from mgaudit.storage.checked_files import (
 from mgaudit.targets.cache import cache_folder
 
 # What is stored, which is the folder in the cache, and what is done where a file is damaged.
-MeasuredBy = Literal["attacks", "accountants"]
+MeasuredBy = Literal["attacks", "accountants", "figures"]
 AGAIN: dict[MeasuredBy, str] = {
     "attacks": "attacking the models again",
     "accountants": "computing epsilon again",
+    "figures": "training the models again",
 }
 # What decides about measurements beside the attacks: who calls them, the random streams, the names
 # of the metrics, and the form in which measurements are stored.

@@ -34,6 +34,7 @@ def hessian_trace(
     probes: int,
     generator: np.random.Generator,
     batch_size: int = 512,
+    device: str = "cpu",
 ) -> Trace:
     """Returns an unbiased estimate of tr H: the mean of v^T H v over random sign vectors v.
 
@@ -49,13 +50,14 @@ def hessian_trace(
         probes: The number of vectors v, at least 2.
         generator: Draws the signs.
         batch_size: The number of examples that are processed at once.
+        device: "cpu" or "cuda"; the model is moved to it.
 
     Raises:
         ValueError: For fewer than 2 probes, which give no standard error.
     """
     if probes < 2:
         raise ValueError(f"probes must be >= 2, got {probes}")
-    curvature = _Curvature(model, weights, inputs, labels, training, batch_size)
+    curvature = _Curvature(model, weights, inputs, labels, training, batch_size, device)
     with one_thread():
         values = [curvature.along(curvature.signs(generator)) for _ in range(probes)]
     standard_error = float(np.std(values, ddof=1)) / math.sqrt(probes)
@@ -78,8 +80,10 @@ class _Curvature:
         labels: NDArray[np.int64],
         training: Training,
         batch_size: int,
+        device: str,
     ) -> None:
-        self._model = model.eval()
+        self._device = device
+        self._model = model.to(device).eval()
         self._training = training
         self._examples = len(labels)
         trainable = {name for name, _ in model.named_parameters()}
@@ -87,10 +91,10 @@ class _Curvature:
         self._buffers: dict[str, Tensor] = {}
         for name, values in weights.items():
             group = self._at if name in trainable else self._buffers
-            group[name] = torch.from_numpy(values)
+            group[name] = torch.from_numpy(values).to(device)
         dtype = next(iter(self._at.values())).dtype
-        x = torch.from_numpy(inputs).to(dtype)
-        y = torch.from_numpy(labels)
+        x = torch.from_numpy(inputs).to(device, dtype)
+        y = torch.from_numpy(labels).to(device)
         batches_of_x = torch.split(x, batch_size)
         batches_of_y = torch.split(y, batch_size)
         self._batches = list(zip(batches_of_x, batches_of_y, strict=True))
@@ -101,7 +105,7 @@ class _Curvature:
         for name, tensor in self._at.items():
             coins = generator.integers(2, size=tuple(tensor.shape))
             signs = 2.0 * coins - 1.0
-            direction[name] = torch.from_numpy(signs).to(tensor.dtype)
+            direction[name] = torch.from_numpy(signs).to(self._device, tensor.dtype)
         return direction
 
     def along(self, direction: dict[str, Tensor]) -> float:
@@ -118,7 +122,7 @@ class _Curvature:
         def loss(at: dict[str, Tensor]) -> Tensor:
             """Returns the loss at these weights, summed over the batch."""
             outputs: Tensor = functional_call(self._model, (at, self._buffers), (x,))
-            counted = torch.ones(1, len(y))
+            counted = torch.ones(1, len(y), device=self._device)
             losses = mean_losses(self._training, outputs[None], y[None], counted)
             return losses[0] * len(y)
 

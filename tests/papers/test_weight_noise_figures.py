@@ -4,22 +4,44 @@ up for them."""
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
+from itertools import product
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from matplotlib.figure import Figure
+from torch.nn.functional import cross_entropy
 
 from mgaudit.papers.claim import Data, Measured, NotRun, Row
 from mgaudit.papers.paper import PaperFigure, Resources
-from mgaudit.papers.weight_noise import lasso, nuclear, sigma_sweep, training, width
+from mgaudit.papers.rows import matching
+from mgaudit.papers.weight_noise import (
+    cnns,
+    curves,
+    depth,
+    fig3,
+    fig6,
+    lasso,
+    mlps,
+    noisy_training,
+    nuclear,
+    piecewise,
+    sigma_sweep,
+    theorem1,
+    theorem2,
+    training,
+    width,
+)
 from mgaudit.papers.weight_noise.descent import noisy_descent
 from mgaudit.papers.weight_noise.mean_over_seeds import mean_over_seeds
 from mgaudit.papers.weight_noise.noises import scheme
 from mgaudit.papers.weight_noise.paper import PAPER
 from mgaudit.settings.datasets import load
 from mgaudit.study.progress import Progress
-from mgaudit.targets.fitting.recipe import TrainedModel, initial_model
+from mgaudit.targets.fitting.recipe import Recipe, TrainedModel, initial_model, train
+from mgaudit.targets.networks.mlp import MLP
 from mgaudit.targets.querying.hessian import hessian_trace
 from mgaudit.targets.schemes import Scheme, WeightNoise
 from mgaudit.targets.seeds import numpy_generator
@@ -29,16 +51,41 @@ from mgaudit.theory.weight_noise import deep_linear, relu
 WORKSHOP = Resources(1, "cpu", Progress())
 FIGURES = {figure.key: figure for figure in PAPER.figures}
 TINY: dict[str, Any] = {
-    "width": width.WidthSettings(
-        features=3, outputs=2, examples=4, widths=(4, 8), networks=2, draws=20
-    ),
-    "training": training.TrainingSettings(
-        examples=20, hidden=(3, 6), steps=8, snapshots=4, models=2
-    ),
+    "theorem1": replace(theorem1.FIGURE.quick, networks=2),
+    "theorem2": replace(theorem2.FIGURE.quick, problems=2, width=2, sigmas=(0.05, 0.1)),
+    "piecewise": replace(piecewise.FIGURE.quick, networks=2, random_networks=4, groups=2),
     "lasso": lasso.LassoSettings(
         examples=20, features=4, relevant=2, alphas=(0.1, 0.3), problems=2, steps=400
     ),
     "nuclear": nuclear.NuclearSettings(problems=2, steps=200, group_steps=200),
+    "width": width.WidthSettings(
+        features=3, outputs=2, examples=4, widths=(4, 8), networks=2, draws=20
+    ),
+    "depth": replace(depth.FIGURE.quick, widths=(4, 8), networks=2),
+    "training": training.TrainingSettings(
+        examples=20, hidden=(3, 6), steps=8, snapshots=4, models=2
+    ),
+    "fig3": fig3.Fig3Settings(
+        examples=30, tests=40, hidden=(4, 3), sigmas=(0.1, 0.2), steps=4, models=2, snapshots=2
+    ),
+    "fig7-10": mlps.MLPSettings(
+        examples=30, tests=40, widths=(3, 4, 3, 4), steps=4, models=2, snapshots=2, probes=2
+    ),
+    "fig11-12": cnns.CNNSettings(
+        examples=30,
+        tests=40,
+        toy_channels=(2, 2),
+        toy_hidden=(3,),
+        wide_channels=(2, 2, 3, 3),
+        epochs=4,
+        models=2,
+        snapshots=4,
+        probes=2,
+        trace_examples=20,
+    ),
+    "fig6": fig6.Fig6Settings(
+        examples=30, tests=40, width=2, epochs=2, models=2, probes=2, trace_examples=10
+    ),
     "sigma-sweep": sigma_sweep.SweepSettings(
         examples=30,
         tests=40,
@@ -71,10 +118,11 @@ def measured(figure: PaperFigure, key: str, data: Data) -> Measured:
 
 
 def test_all_figures_are_there_and_the_quick_ones_need_no_fetched_images() -> None:
-    assert list(FIGURES) == ["width", "training", "lasso", "nuclear", "sigma-sweep"] == list(TINY)
-    for figure in PAPER.figures:
+    assert list(FIGURES) == list(TINY)
+    for key, figure in FIGURES.items():
         if hasattr(figure.quick, "dataset"):
-            assert (figure.quick.dataset, figure.full.dataset) == ("digits", "cifar10")
+            full = "fashion-mnist" if key in ("fig3", "fig7-10") else "cifar10"
+            assert (figure.quick.dataset, figure.full.dataset) == ("digits", full), key
 
 
 @pytest.mark.parametrize("key", TINY)
@@ -533,6 +581,7 @@ def sweep(layerwise: float, everywhere: float, trace: float) -> Data:
                         "noise": noise,
                         "sigma": sigma,
                         "seed": float(seed),
+                        "step": 1.0,
                         "accuracy": accuracy,
                         "first_half": accuracy,
                         "second_half": accuracy,
@@ -586,3 +635,169 @@ def test_a_sweep_judges_no_models_that_diverged() -> None:
     )
     assert isinstance(claim(sigma_sweep.FIGURE, "trace-deep", data), NotRun)
     assert sigma_sweep.FIGURE.draw(data).axes
+
+
+def trained(**changes: Any) -> list[Row]:
+    """Rows of two models of a small MLP, with each kind of noise at σ = 0.3."""
+    training = replace(Training(epochs=6, batch_size=30, learning_rate=0.1), **changes)
+    network = partial(MLP, hidden=(4,))
+    arms = noisy_training.arms_of_sigmas("own", "4", network, training, (0.3,), quiet_epoch=3)
+    probing = noisy_training.Probing(snapshots=2, tests=50, probes=2, trace_examples=20)
+    return noisy_training.measured_training(arms, "digits", 30, 2, probing, 0, WORKSHOP)
+
+
+def test_training_with_noise_is_measured_at_the_weights_of_its_scheme() -> None:
+    rows = trained()
+    assert [(row["noise"], row["seed"], row["step"]) for row in rows] == list(
+        product(("none", "all layers", "layer-wise"), (0, 1), (3, 6))
+    )
+    dataset = load("digits", 30, numpy_generator(0, "examples")).standardised()
+    scheme = WeightNoise(0.3, layerwise=True, stop_epoch=3)
+    rules = Training(epochs=6, batch_size=30, learning_rate=0.1)
+    target = partial(MLP, hidden=(4,))
+    recipe = Recipe(target, scheme, rules, None, noisy_training.SEEDS_APART, 30)
+    (model,) = train(recipe, dataset, np.ones((1, 30), dtype=bool), [0], "cpu")
+    network = initial_model(target, dataset.input_shape, 10, seed=0)
+    network.load_state_dict({name: torch.from_numpy(w) for name, w in model.weights.items()})
+    row = matching(rows, noise="layer-wise", seed=1.0, step=6.0)[0]
+    with torch.no_grad():
+        logits = network(torch.from_numpy(dataset.inputs)).double()
+    loss = cross_entropy(logits, torch.from_numpy(dataset.labels))
+    assert row["training_loss"] == pytest.approx(float(loss), rel=1e-5)
+    inputs, labels = dataset.inputs[:20], dataset.labels[:20]
+    generator = numpy_generator(0, "probes", 1)
+    trace = hessian_trace(network, model.weights, inputs, labels, rules, 2, generator)
+    assert row["trace"] == pytest.approx(trace.value, rel=1e-4)
+    tests = numpy_generator(0, "tests").permutation(len(dataset.test_labels))[:50]
+    with torch.no_grad():
+        guesses = network(torch.from_numpy(dataset.test_inputs[tests])).argmax(dim=1).numpy()
+    assert row["accuracy"] == pytest.approx((guesses == dataset.test_labels[tests]).mean())
+    assert row["first_half"] == pytest.approx((guesses == dataset.test_labels[tests])[:25].mean())
+
+
+def test_trained_models_are_read_in_a_repeated_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = trained(learning_rate=0.07)
+
+    def interrupted(*arguments: Any) -> None:
+        raise InterruptedError
+
+    monkeypatch.setattr(noisy_training, "training_trajectory", interrupted)
+    assert trained(learning_rate=0.07) == rows
+    with pytest.raises(InterruptedError):
+        trained(learning_rate=0.08)
+
+
+def ended(values: dict[str, dict[str, float]], sigmas: Sequence[float] = (0.1,)) -> list[Row]:
+    """Rows of three models of each noise, whose columns have these values at the end.
+
+    Before the end, accuracies are 0.9 and traces vary by their values.
+    """
+    names = ("accuracy", "first_half", "second_half", "training_loss", "test_loss", "trace")
+    return [
+        {"experiment": "own", "network": "4", "dataset": "digits", "classes": 10.0}
+        | {"noise": noise, "sigma": sigma * (noise != "none"), "seed": float(seed)}
+        | {"step": float(step)}
+        | {
+            name: value + 0.001 * seed if step == 4 else value * (1 + step % 2) + 0.001 * seed
+            for name, value in (dict.fromkeys(names, 0.5) | own).items()
+        }
+        for noise, own in values.items()
+        for sigma in (sigmas if noise != "none" else sigmas[:1])
+        for seed in range(3)
+        for step in (1, 2, 3, 4)
+    ]
+
+
+def test_curves_are_compared_at_the_end_in_the_right_direction() -> None:
+    values = {
+        "none": {"accuracy": 0.5, "trace": 2.0},
+        "layer-wise": {"accuracy": 0.7, "trace": 1.0},
+        "all layers": {"accuracy": 0.4, "trace": 4.0},
+    }
+    data = {"models": ended(values)}
+    for name, noise, higher, value in (
+        ("accuracy", "layer-wise", True, 0.2),
+        ("accuracy", "all layers", False, -0.1),
+        ("trace", "layer-wise", False, 0.5),
+        ("trace", "all layers", True, 2.0),
+    ):
+        right = curves.compared("own", name, noise, "none", higher)(data)  # type: ignore[arg-type]
+        wrong = curves.compared("own", name, noise, "none", not higher)(data)  # type: ignore[arg-type]
+        assert isinstance(right, Measured)
+        assert isinstance(wrong, Measured)
+        assert (right.holds, wrong.holds) == (True, False), (name, noise)
+        assert right.value == pytest.approx(value, rel=0.01)
+        assert "(4, digits)" in right.quantity
+    falls = curves.falls_from_peak("own", "none")(data)
+    assert isinstance(falls, Measured)
+    assert falls.holds
+    assert falls.value == pytest.approx(-0.5)
+    for noise, ratio in (("layer-wise", 0.5), ("all layers", 2.0)):
+        steadier = curves.steadier("own", noise, "none")(data)
+        assert isinstance(steadier, Measured)
+        assert steadier.value == pytest.approx(ratio, rel=0.01)
+        assert steadier.holds == (noise == "layer-wise")
+
+
+def test_noise_is_not_judged_by_networks_that_learn_nothing_without_it() -> None:
+    data = {"models": ended({"none": {"training_loss": 2.0}, "layer-wise": {}})}
+    unlearned = NotRun("3 of 3 models without noise did not learn their examples")
+    assert curves.compared("own", "accuracy", "layer-wise", "none", higher=True)(data) == unlearned
+
+
+@pytest.mark.parametrize("figure", [fig3.FIGURE, fig6.FIGURE], ids=["fig3", "fig6"])
+def test_the_sweeps_over_sigma_compare_in_the_right_direction(figure: PaperFigure) -> None:
+    def data(layerwise: float, everywhere: float) -> Data:
+        names = ("accuracy", "first_half", "second_half")
+        values = {
+            "none": dict.fromkeys(names, 0.5),
+            "all layers": dict.fromkeys(names, everywhere) | {"trace": 1 - everywhere},
+            "layer-wise": dict.fromkeys(names, layerwise),
+        }
+        return {"models": ended(values, (0.1, 0.2))}
+
+    for candidate in figure.claims:
+        assert measured(figure, candidate.key, data(0.6, 0.4)).holds, candidate.key
+        assert not measured(figure, candidate.key, data(0.4, 0.6)).holds, candidate.key
+
+
+def test_the_scale_of_the_text_is_that_of_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: dict[str, list[noisy_training.Arm]] = {}
+    for module in (fig3, mlps, cnns, fig6):
+
+        def planned(arms: Any, *rest: Any, module: Any = module) -> list[Row]:
+            seen[f"{module.__name__[-4:]} {rest[-1].device}"] = arms
+            return []
+
+        monkeypatch.setattr(module, "measured_training", planned)
+        for device in ("cpu", "cuda"):
+            module.measure(module.FIGURE.full, Resources(1, device, Progress()))
+    rates = {name: [arm.training.learning_rate for arm in arms] for name, arms in seen.items()}
+    assert set(rates["fig3 cuda"]) == {0.005}
+    assert rates["mlps cuda"][::3] == [0.005, 0.005, 0.005, 0.001]
+    assert rates["cnns cuda"][::3] == [0.001, 0.005]
+    assert set(rates["fig6 cuda"]) == {0.01}
+    hidden = [arm.target.keywords["hidden"] for arm in seen["mlps cuda"][::3]]
+    assert hidden == [(500,) * 3, (5000,) * 3, (1000,) * 5, (5000,) * 5]
+    assert [arm.sigma for arm in seen["mlps cuda"]][1::3] == [0.05, 0.1, 0.1, 0.05]
+    assert seen["fig3 cuda"][0].target.keywords == {"hidden": (5000, 5000)}
+    assert {arm.quiet_epoch for arm in seen["fig6 cuda"]} == {135}
+    assert {arm.training.batch_size for arm in seen["cnns cuda"]} == {1024}
+    for name in ("fig3", "mlps", "cnns", "fig6"):
+        assert [arm.sigma for arm in seen[f"{name} cpu"]] == [
+            arm.sigma for arm in seen[f"{name} cuda"]
+        ]
+        assert min(rates[f"{name} cpu"]) > max(rates[f"{name} cuda"]), name
+
+
+def test_a_sweep_judges_each_half_at_the_sigma_that_the_other_chose() -> None:
+    names = ("accuracy", "first_half", "second_half")
+    rows = ended({"none": dict.fromkeys(names, 0.5), "layer-wise": {}}, (0.1, 0.2))
+    for row in rows:
+        if row["noise"] == "layer-wise":
+            lucky, unlucky = names[1:] if row["sigma"] == 0.1 else reversed(names[1:])
+            row[lucky], row[unlucky] = 0.6, 0.4
+    result = noisy_training.gain_at_best_sigma(rows, "layer-wise", at_least=0.0)
+    assert isinstance(result, Measured)
+    assert result.value == pytest.approx(-0.1, abs=0.002)
+    assert "0.1 and 0.2" in result.quantity

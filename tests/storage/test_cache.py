@@ -35,7 +35,9 @@ from mgaudit.storage.measurements import (
 )
 from mgaudit.targets.datasets import published_datasets
 
-CODE = dict.fromkeys(("ensembles", "predictions", "outputs", "attacks", "accountants"), "this")
+CODE = dict.fromkeys(
+    ("ensembles", "predictions", "outputs", "attacks", "accountants", "figures"), "this"
+)
 MEASURED = json.dumps({"code": "this"})
 FACTS = {"steps": 3, "seconds": 1.0, "diverged": False}
 DAY = 86400.0
@@ -60,6 +62,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     search = folder / "searches" / "ab" / f"{32 * 'ab'}.json"
     save_measurements(MEASURED, {"scores": np.arange(3.0)})
     save_measurements(MEASURED, {"plan": np.arange(3.0)}, "accountants")
+    save_measurements(MEASURED, {"rows": np.arange(3.0)}, "figures")
     search.parent.mkdir(parents=True)
     search.write_text(json.dumps({"key": search.stem, "accuracy": 0.5, "seconds": 1.0}))
     return folder
