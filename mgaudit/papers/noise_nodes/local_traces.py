@@ -69,8 +69,8 @@ class LocalTraces:
     models: int = 3
     repeats: int = 10
     most_relu: int = 40
-    most_tanh: int = 500
-    tolerance: float = 0.03
+    most_tanh: int = 800
+    tolerance: float = 0.025
     shift: float = 0.05
     gradient_nodes: int = 1000
     seed: int = 0
