@@ -1,10 +1,11 @@
-"""Gradient and curvature of a loss by the preactivations of a layer, for a piecewise linear network.
+"""Gradient and curvature of a loss by the preactivations of a layer.
 
-With the outputs f and the preactivations z of a layer (its outputs before the activation), J = df /
-dz, p = dl / df and H = d²l / df², the local gradient of an example is g = J^T p, and its local
-Hessian is J^T H J, because the second derivatives of f in z vanish almost everywhere. A noise node
-at the layer sees the loss only by these, up to second order in its noise (arXiv 2210.13599,
-equations 2 and 3, whose formulas are missing from the text that was available to us).
+For an example with the loss l, f are the outputs of a network and z the preactivations of a layer,
+that is, its outputs before the activation. With J = df / dz, p = dl / df and H = d²l / df², the
+local gradient is g = J^T p. The local Hessian h is J^T H J for piecewise linear networks, because
+the second derivatives of f in z are 0 almost everywhere. A noise node at the layer depends on the
+loss only by g and h, up to second order in its noise (arXiv 2210.13599, equations 2 and 3, whose
+formulas are missing from the text that was available to us).
 
 In all functions the arrays have the leading axis of examples: `jacobian` is (examples, classes,
 width), `inputs` (examples, fan-in) are the inputs of the layer, `slopes` p (examples, classes), and

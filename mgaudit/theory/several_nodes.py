@@ -16,10 +16,10 @@ def several_nodes_curvature(second: ArrayLike, nodes: ArrayLike, sigma: ArrayLik
     """Returns sigma^2 (|w2|^2 + g), the top curvature of the noise's part of the loss, (...).
 
     g is the largest eigenvalue of the Gram matrix w_k . w_l of the nodes. The noise's part of the
-    loss is sigma^2 sum_k (w2 . w_k)^2 / 2. At w2 . w_k = 0 for all k its Hessian is sigma^2 J^T J,
-    where row k of J is the derivative of w2 . w_k, so J J^T = |w2|^2 I + (w_k . w_l). For orthogonal
-    nodes of one length, the result does not depend on their number; for K equal nodes, g is K
-    |w_1|^2.
+    loss is sigma^2 sum_k (w2 . w_k)^2 / 2. At w2 . w_k = 0 for all k, its Hessian is sigma^2 J^T
+    J, where row k of J is the derivative of w2 . w_k, so J J^T = |w2|^2 I + (w_k . w_l). For
+    orthogonal nodes of one length, the result does not depend on their number; for K equal nodes,
+    g is K |w_1|^2.
 
     Args:
         second: w2, (..., width).
@@ -99,9 +99,7 @@ def descend_nodes(
     return np.stack(losses), diverged
 
 
-def _weighted(
-    products: Floats, stds: Floats, batch: int, generator: np.random.Generator
-) -> Floats:
+def _weighted(products: Floats, stds: Floats, batch: int, generator: np.random.Generator) -> Floats:
     """Returns M c (runs, inputs) for c = `products` and the second moments M of one batch.
 
     With L lower triangular, chi-distributed on the diagonal and normal below it, L L^T / batch has
@@ -114,7 +112,8 @@ def _weighted(
     lower[:, range(inputs), range(inputs)] = diagonal
     transposed_product = np.einsum("rji,rj->ri", lower, stds * products)
     product = np.einsum("rij,rj->ri", lower, transposed_product)
-    return stds * product / batch
+    weighted: Floats = stds * product / batch
+    return weighted
 
 
 def _noise_loss(v: Floats, w2: Floats, stds: Floats) -> Floats:

@@ -18,7 +18,7 @@ from mgaudit.targets.fitting.recipe import one_thread
 from mgaudit.targets.training import Training
 
 Weights = Mapping[str, NDArray[np.float32]]
-Floats = NDArray[np.float32]
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class LossDerivatives:
 def loss_derivatives(
     model: nn.Module,
     weights: Weights,
-    x: Floats,
+    x: NDArray[np.float32],
     labels: NDArray[np.int64],
     training: Training,
 ) -> list[LossDerivatives]:
@@ -84,12 +84,12 @@ def loss_derivatives(
                 )
                 curvatures.append(row[:, unit])
             arrays = (tap["inputs"], at, slope, torch.stack(curvatures, dim=1))
-            derivatives.append(LossDerivatives(*(array.detach().numpy() for array in arrays)))
+            derivatives.append(LossDerivatives(*map(_numbers, arrays)))
     return derivatives
 
 
 def output_jacobians(
-    model: nn.Module, weights: Weights, x: Floats
+    model: nn.Module, weights: Weights, x: NDArray[np.float32]
 ) -> tuple[Floats, list[OutputJacobian]]:
     """Returns the outputs (examples, classes), and the Jacobian at each linear layer in order.
 
@@ -107,15 +107,14 @@ def output_jacobians(
     derivatives = []
     for layer, tap in enumerate(taps):
         jacobian = torch.stack([row[layer] for row in rows], dim=1)
-        inputs = tap["inputs"].detach().numpy()
-        derivatives.append(OutputJacobian(inputs, jacobian.numpy()))
-    return outputs.detach().numpy(), derivatives
+        derivatives.append(OutputJacobian(_numbers(tap["inputs"]), _numbers(jacobian)))
+    return _numbers(outputs), derivatives
 
 
 def shifted_gradients(
     model: nn.Module,
     weights: Weights,
-    x: Floats,
+    x: NDArray[np.float32],
     labels: NDArray[np.int64],
     training: Training,
     layer: int,
@@ -128,11 +127,16 @@ def shifted_gradients(
     """
     with one_thread(), ExitStack() as stack:
         layers = _linear_layers(model, weights)
-        tap = stack.enter_context(_tap(layers[layer], torch.from_numpy(shift)))
+        tap = stack.enter_context(_tap(layers[layer], torch.from_numpy(shift).float()))
         total = _total_loss(model(torch.from_numpy(x)), labels, training)
         (gradient,) = torch.autograd.grad(total, tap["preactivations"])
-    result: Floats = gradient.numpy()
-    return result
+    return _numbers(gradient)
+
+
+def _numbers(tensor: Tensor) -> Floats:
+    """Returns the values of a tensor as float64."""
+    values: Floats = tensor.detach().double().numpy()
+    return values
 
 
 def _total_loss(outputs: Tensor, labels: NDArray[np.int64], training: Training) -> Tensor:

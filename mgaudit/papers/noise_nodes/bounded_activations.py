@@ -133,9 +133,7 @@ def _run(task: _Task) -> list[Row]:
     return rows
 
 
-def _outcome(
-    task: _Task, recipe: Recipe, trajectory: Trajectory, model: int
-) -> dict[str, float]:
+def _outcome(task: _Task, recipe: Recipe, trajectory: Trajectory, model: int) -> dict[str, float]:
     """Returns the accuracy and the share of saturated neurons of a model that did not diverge."""
     experiment = task.experiment
     weights, node = trajectory.weights[model][-1], trajectory.nodes[model][-1]

@@ -19,6 +19,7 @@ from mgaudit.attacks.intervals import mean_interval
 from mgaudit.compute import parallel
 from mgaudit.papers.claim import Claim, Data, Measured, NotRun, Row
 from mgaudit.papers.noise_nodes.networks import (
+    LossName,
     NodeExperiment,
     mean_loss,
     network,
@@ -42,7 +43,7 @@ from mgaudit.theory.local_curvature import (
     weight_trace,
 )
 
-LOSS = "cross-entropy"
+LOSS: LossName = "cross-entropy"
 NO_NODE = -1.0  # the layer of a run without a node
 LINE_COLOURS = {
     NO_NODE: LOOKS["none"][0],
@@ -100,8 +101,9 @@ def measure(settings: CurvatureAndLoss, resources: Resources) -> Data:
     """Returns the table `trajectories`, a row for each layer, run, model and step.
 
     The runs are "fresh" and "fixed" noise at a node, and without a node "none" and "slow", which
-    has the small learning rate. A row has the learning rate `eta`, the loss, the trace of H, the squared norm of the loss gradient in all weights, and,
-    with a node, the norm of its weights w and `rate`, which is eta sigma^2 w^T h w / |w|^2.
+    has the small learning rate. A row has the learning rate `eta`, the loss, the trace of H, the
+    squared norm of the loss gradient in all weights, and, with a node, the norm of its weights w
+    and `rate`, which is eta sigma^2 w^T h w / |w|^2.
     """
     experiment = network(
         settings.dataset,
@@ -166,7 +168,7 @@ def _run(task: _Task) -> list[Row]:
         )
         for step, weights, node in snapshots:
             own: Row = {**head, "model": float(model), "step": float(step)}
-            rows.append(own | _numbers(task, recipe, weights, node))
+            rows.append({**own, **_numbers(task, recipe, weights, node)})
     return rows
 
 
@@ -185,7 +187,7 @@ def _numbers(
     by_outputs = output_derivatives(outputs, labels, LOSS)
     parts = [_layer_numbers(own, by_outputs) for own in jacobians]
     numbers = {
-        "loss": mean_loss(outputs, labels, LOSS),
+        "loss": mean_loss(outputs.astype(np.float32), labels, LOSS),
         "trace": sum(trace for trace, _ in parts),
         "gradient": sum(square for _, square in parts),
     }
@@ -370,8 +372,9 @@ FIGURE = PaperFigure(
         "are digits, or at full scale CIFAR-10 images. The node is at one layer at a time, with σ "
         "at 0.15 of the one at which η times the top curvature is 2. The second derivative of ReLU "
         "counts as 0 in H and h. Layer 3 is the output layer. Equation 8 is for small learning "
-        "rates. In trial runs, the gradient late in training alternated and did not lower the loss; "
-        "so the claims on equation 8 are on a further run, with full batches and a lower rate."
+        "rates. In trial runs, the gradient late in training alternated and did not lower the "
+        "loss; so the claims on equation 8 are on a further run, with full batches and a lower "
+        "rate."
     ),
     quick=CurvatureAndLoss(),
     full=CurvatureAndLoss(dataset="cifar10", epochs=100, models=5, slow_steps=4000),

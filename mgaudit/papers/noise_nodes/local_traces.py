@@ -103,20 +103,16 @@ class _Probed:
     @property
     def derivatives(self) -> list[LossDerivatives]:
         """The derivatives of each example's loss by the preactivations of each layer."""
-        return loss_derivatives(
-            self.model, self.weights, self.inputs, self.labels, self.training
-        )
+        return loss_derivatives(self.model, self.weights, self.inputs, self.labels, self.training)
 
     def gradients(self, layer: int, shift: Floats) -> Floats:
         """Returns the gradients (examples, width) of the losses by the preactivations plus `shift`.
 
         `layer` is the number of the layer and `shift` is (examples, width).
         """
-        shift_32 = shift.astype(np.float32)
-        gradients = shifted_gradients(
-            self.model, self.weights, self.inputs, self.labels, self.training, layer, shift_32
+        return shifted_gradients(
+            self.model, self.weights, self.inputs, self.labels, self.training, layer, shift
         )
-        return np.asarray(gradients, dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -323,9 +319,7 @@ def _draw_whole(axes: Axes, rows: list[Row]) -> None:
     _draw_intervals(axes, list(range(len(groups))), groups, "trace")
 
 
-def _draw_intervals(
-    axes: Axes, x: Sequence[float], groups: list[list[Row]], name: str
-) -> None:
+def _draw_intervals(axes: Axes, x: Sequence[float], groups: list[list[Row]], name: str) -> None:
     """Draws means with 95 % intervals; open marks are at the start of training.
 
     `groups` has the rows of each point, all of one loss and one state of training.
@@ -439,9 +433,7 @@ FIGURE = PaperFigure(
         "Nodes show the mean of tr h alone, so the estimate takes both factors as uncorrelated."
     ),
     quick=LocalTraces(),
-    full=LocalTraces(
-        dataset="cifar10", examples=1000, hidden=(128, 128, 128), epochs=50, models=5
-    ),
+    full=LocalTraces(dataset="cifar10", examples=1000, hidden=(128, 128, 128), epochs=50, models=5),
     measure=measure,
     draw=draw,
     description=(

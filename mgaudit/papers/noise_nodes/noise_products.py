@@ -97,9 +97,7 @@ def _rows(settings: NoiseProducts, noise: Noise, batch: int, population: int | N
     return rows
 
 
-def _averages(
-    settings: NoiseProducts, noise: Noise, batch: int, population: int | None
-) -> Floats:
+def _averages(settings: NoiseProducts, noise: Noise, batch: int, population: int | None) -> Floats:
     """Returns the averages of q e^k over batches, (orders, repeats)."""
     generator = numpy_generator(settings.seed, f"noise products {noise} {population}", batch)
     values = _population(settings, generator) if population else None
@@ -115,7 +113,8 @@ def _averages(
             q = np.array(batches)
         e = settings.sigma * _unit_noise(noise, shape, generator)
         parts.append([np.mean(q * e**order, axis=1) for order in settings.orders])
-    return np.concatenate(parts, axis=1)
+    averages: Floats = np.concatenate(parts, axis=1).astype(np.float64)
+    return averages
 
 
 def _quantity(
