@@ -57,7 +57,7 @@ LAYERS = (0, 1, 2, 3)
 
 @dataclass(frozen=True)
 class CurvatureAndLoss:
-    """The training with a node at one layer after the other, and without a node.
+    """The training with a node at one of `layers` after the other, and without a node.
 
     `share` is the standard deviation of the noise in units of the one at which the learning rate
     `eta` times the initial curvature is 2, which differs between layers. At the layer
@@ -78,6 +78,7 @@ class CurvatureAndLoss:
     probed: int = 250
     small_eta: float = 0.02
     slow_steps: int = 1000
+    layers: tuple[int, ...] = LAYERS
     share: float = 0.15
     fixed_layer: int = 0
     seed: int = 0
@@ -130,7 +131,7 @@ def measure(settings: CurvatureAndLoss, resources: Resources) -> Data:
         _Task(slow, NO_NODE, "slow", 0.0, settings.snapshots),
         _Task(experiment, NO_NODE, "none", 0.0, settings.snapshots),
     ]
-    for layer in LAYERS:
+    for layer in settings.layers:
         at_layer = replace(experiment, layer=layer)
         sigma = settings.share * reference_sigma(at_layer, LOSS)
         fresh = _Task(at_layer, float(layer), "fresh", sigma, settings.snapshots)

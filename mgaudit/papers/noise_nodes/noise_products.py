@@ -138,7 +138,7 @@ def _unit_noise(noise: Noise, shape: tuple[int, int], generator: np.random.Gener
         return generator.standard_normal(shape)
     if noise == "uniform":
         return generator.uniform(-math.sqrt(3), math.sqrt(3), shape)
-    return 2.0 * generator.integers(2, size=shape) - 1.0
+    return np.asarray(2.0 * generator.integers(2, size=shape) - 1.0, dtype=np.float64)
 
 
 def _standard_error(samples: Floats) -> float:
