@@ -90,6 +90,17 @@ def test_descent_follows_the_gradient_of_the_expected_loss_in_large_batches() ->
     assert losses[1, 0] == pytest.approx(after, rel=1e-3)
 
 
+def test_the_noises_loss_is_that_of_a_million_draws() -> None:
+    generator = np.random.default_rng(7)
+    inner, second = generator.standard_normal((3, 5)), generator.standard_normal(5)
+    sigmas = np.array([0.3, 0.9])
+    noise = sigmas * generator.standard_normal((1_000_000, 2))
+    losses = 0.5 * (noise @ (inner[1:] @ second)) ** 2
+    stds = np.array([[1.0, *sigmas]])
+    ((expected,),), _ = descend_nodes(inner[None], second[None], 0.1, stds, 9, 0, generator)
+    assert abs(losses.mean() - expected) < 4 * losses.std() / 1000
+
+
 def test_a_run_that_diverges_stops_and_is_counted() -> None:
     inner = np.ones((2, 2, 3))
     stds = np.array([[0.0, 0.1], [0.0, 50.0]])

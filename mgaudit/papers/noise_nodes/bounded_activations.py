@@ -310,7 +310,7 @@ FIGURE = PaperFigure(
         "with a rate that is stable without noise; the other squared group has a lower rate."
     ),
     quick=BoundedActivations(),
-    full=BoundedActivations(dataset="cifar10", epochs=60),
+    full=BoundedActivations(dataset="cifar10", epochs=30),
     measure=measure,
     draw=draw,
     description=(

@@ -124,7 +124,7 @@ FIGURE = PaperFigure(
     ),
     quick=OneHiddenLayer(),
     full=OneHiddenLayer(
-        dataset="cifar10", examples=4000, hidden=(512,), epochs=120, divergence_epochs=10
+        dataset="cifar10", examples=2000, hidden=(256,), epochs=100, divergence_epochs=15
     ),
     measure=measure,
     draw=relu_phases.draw,
