@@ -727,6 +727,16 @@ def test_estimates_from_nodes_must_agree_at_every_layer(
     assert verdict("local-traces", "whole-trace-tanh", {"networks": rows[2:]}) is holds
 
 
+@pytest.mark.parametrize("eta", [1e-4, 10.0])
+def test_the_rate_of_one_hidden_layer_is_stable_without_noise(eta: float) -> None:
+    experiment = replace(small_network(), hidden=(16,), models=1, eta=eta)
+    rate = one_hidden_layer._stable_rate(experiment)
+    recipe = experiment.recipe("squared", 1e-4)
+    initial = experiment.train(recipe, [0])
+    found = sharpness(replace(experiment, eta=rate), recipe, initial, 0, 0)
+    assert found == pytest.approx(1.0, rel=1e-3) if eta > 1 else rate == eta
+
+
 def test_the_phases_of_one_hidden_layer_are_between_and_beyond_the_boundaries() -> None:
     rows: list[Row] = [
         {"loss": "squared", "boundary": name, "model": model, "sigma": sigma * 2**model}

@@ -13,7 +13,13 @@ import numpy as np
 
 from mgaudit.papers.claim import Data
 from mgaudit.papers.noise_nodes import relu_boundaries, relu_phases
-from mgaudit.papers.noise_nodes.networks import LOSS_NAMES, LossName, network
+from mgaudit.papers.noise_nodes.networks import (
+    LOSS_NAMES,
+    LossName,
+    NodeExperiment,
+    network,
+    sharpness,
+)
 from mgaudit.papers.noise_nodes.relu_boundaries import ReluBoundaries
 from mgaudit.papers.noise_nodes.relu_phases import PhaseTask, phase_claims, trained_phases
 from mgaudit.papers.paper import PaperFigure, Resources
@@ -24,6 +30,7 @@ PLACES = {"squared": "section 3, Fig. 2 (bottom)", "cross-entropy": "appendix A,
 # cross-entropy, whose curvature grows in training; both numbers are those of `relu_phases`.
 DECAY: Mapping[LossName, float] = {"squared": 0.5, "cross-entropy": 0.15}
 DECOUPLED = 0.002  # of the sigma at which the loss begins to grow
+NO_NOISE = 1e-3  # a sigma that is too small to matter
 DIVERGENT = 2.0  # times the sigma at which training begins to diverge
 
 
@@ -31,8 +38,9 @@ DIVERGENT = 2.0  # times the sigma at which training begins to diverge
 class OneHiddenLayer:
     """The training of each phase. Divergence is fast, and has its own numbers of epochs and models.
 
-    The bisection is over `search_steps` steps with `search_models` models, up to `search_high`
-    times the sigma at which the learning rate `eta` times the initial curvature is 2.
+    The learning rate is `eta`, or 1 / curvature of the squared loss without noise if that is lower,
+    as for large images. The bisection is over `search_steps` steps with `search_models` models, up
+    to `search_high` times the sigma at which the learning rate times the initial curvature is 2.
     """
 
     dataset: str = "digits"
@@ -54,18 +62,6 @@ class OneHiddenLayer:
 
 def measure(settings: OneHiddenLayer, resources: Resources) -> Data:
     """Returns the tables of `relu_phases`, and `boundaries`, that of `relu_boundaries`."""
-    search = ReluBoundaries(
-        settings.dataset,
-        settings.batch,
-        settings.hidden,
-        settings.eta,
-        settings.search_steps,
-        settings.search_models,
-        high=settings.search_high,
-        halvings=settings.halvings,
-        seed=settings.seed,
-    )
-    boundaries = relu_boundaries.measure(search, resources)
     experiment = network(
         settings.dataset,
         settings.examples,
@@ -76,6 +72,19 @@ def measure(settings: OneHiddenLayer, resources: Resources) -> Data:
         settings.models,
         settings.seed,
     )
+    experiment = replace(experiment, eta=_stable_rate(experiment))
+    search = ReluBoundaries(
+        settings.dataset,
+        settings.batch,
+        settings.hidden,
+        experiment.eta,
+        settings.search_steps,
+        settings.search_models,
+        high=settings.search_high,
+        halvings=settings.halvings,
+        seed=settings.seed,
+    )
+    boundaries = relu_boundaries.measure(search, resources)
     brief = replace(
         experiment, epochs=settings.divergence_epochs, models=settings.divergence_models
     )
@@ -87,6 +96,18 @@ def measure(settings: OneHiddenLayer, resources: Resources) -> Data:
                 PhaseTask(network_of_phase, loss, "fresh", phase, sigma, settings.snapshots)
             )
     return trained_phases(tasks, resources.jobs) | boundaries
+
+
+def _stable_rate(experiment: NodeExperiment) -> float:
+    """Returns the learning rate, but at most 1 / top curvature of the squared loss without noise.
+
+    The curvature is that of the first model at the start.
+    """
+    start = replace(experiment, epochs=1, models=1)
+    recipe = start.recipe("squared", sigma=NO_NOISE)
+    trajectory = start.train(recipe, [0])
+    curvature = sharpness(start, recipe, trajectory, 0, 0) / experiment.eta
+    return min(experiment.eta, 1 / curvature)
 
 
 def _sigmas(boundaries: Data, loss: LossName) -> dict[str, float]:
@@ -114,8 +135,9 @@ FIGURE = PaperFigure(
     about=(
         "Fig. 2 (bottom) with the squared loss and Fig. 3 with cross-entropy: a ReLU MLP with one "
         "hidden layer, batches of 1,000, plain SGD, Fashion-MNIST. The width, the learning rate "
-        "and the scale of the initial weights are missing from the text that we have; ours are "
-        "128 or more, 0.03 and torch's. Our data are 1,000 digits, so that a batch is the whole "
+        "and the scale of the initial weights are missing from the text that we have. Ours are 128 "
+        "or more, 0.03 (or the inverse of the top curvature, if that is lower) and torch's. Our "
+        "data are 1,000 digits, so that a batch is the whole "
         "data, or at full scale CIFAR-10 images. The σ of the phases follow from a rule that was "
         "fixed before the training: with the σ at which the loss begins to grow and to diverge, "
         "found by bisection in the first 30 steps, catapult is at their geometric mean, divergence "
