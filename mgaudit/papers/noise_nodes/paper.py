@@ -67,8 +67,9 @@ COVERAGE = (
     Coverage(
         "Footnote 10",
         "bounded activations: no divergence, but saturated neurons and failure to learn",
-        "reproduced",
+        "partly",
         ("bounded-activations",),
+        why="the paper does not name its networks; ours have one hidden layer",
     ),
     Coverage(
         "Section 4, equation 8",
