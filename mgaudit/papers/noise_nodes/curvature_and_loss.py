@@ -74,7 +74,7 @@ class CurvatureAndLoss:
     batch: int = 128
     epochs: int = 64
     models: int = 4
-    snapshots: int = 24
+    snapshots: int = 32
     probed: int = 250
     small_eta: float = 0.02
     slow_steps: int = 1000
@@ -378,7 +378,7 @@ FIGURE = PaperFigure(
         "rate."
     ),
     quick=CurvatureAndLoss(),
-    full=CurvatureAndLoss(dataset="cifar10", epochs=100, slow_steps=2000),
+    full=CurvatureAndLoss(dataset="cifar10", epochs=100, slow_steps=2000, snapshots=64),
     measure=measure,
     draw=draw,
     description=(

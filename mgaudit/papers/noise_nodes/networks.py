@@ -39,8 +39,9 @@ LOSS_NAMES: tuple[LossName, ...] = ("squared", "cross-entropy")
 MOST_PROBED = 400
 ABOUT_NETWORK = (
     "The paper's own network of Fig. 1 is a ReLU MLP of three hidden layers on Fashion-MNIST, with "
-    "batches of 128; its widths and learning rate are not known to us. Ours has three hidden layers, the node at the first, "
-    "torch's default initial weights and plain SGD at a constant rate. The curvature λ is the top "
+    "batches of 128; its widths and learning rate are not known to us. Ours has three hidden "
+    "layers, the node at the first, torch's default initial weights and plain SGD at a constant "
+    "rate. The curvature λ is the top "
     "eigenvalue of the Gauss-Newton part of the Hessian of the training loss with noise, by all "
     "weights, at the start; for the linear network it is σ²(‖w₂‖² + ‖w_ni‖²). σ is given over "
     "that at which ηλ = 2. "
