@@ -2020,6 +2020,93 @@ WEIGHT_NOISE = [
     ),
 ]
 
+NOISE_NODE_THEORY = [
+    *of_file(
+        "mgaudit/theory/noise_products.py",
+        ["tests/theory/test_noise_products.py"],
+        [
+            (
+                "a noise product's variance lacks the variance of the quantity",
+                "variance = ((square + mu**2) * second_moment",
+                "variance = (mu**2 * second_moment",
+            ),
+            (
+                "a noise product's variance adds the squared mean",
+                "- (mu * moment) ** 2) / size",
+                "+ (mu * moment) ** 2) / size",
+            ),
+            (
+                "a noise product of a whole population has the variance of independent examples",
+                "variance -= (1 - 1 / size)",
+                "variance -= 0 * (1 - 1 / size)",
+            ),
+            (
+                "the moment of uniform noise is that of the next order",
+                "3.0 ** (power // 2) / (power + 1)",
+                "3.0 ** (power // 2) / (power + 2)",
+            ),
+        ],
+    ),
+    *of_file(
+        "mgaudit/theory/several_nodes.py",
+        ["tests/theory/test_several_nodes.py"],
+        [
+            (
+                "the curvature of several nodes has the smallest eigenvalue",
+                "eigvalsh(gram)[..., -1]",
+                "eigvalsh(gram)[..., 0]",
+            ),
+            (
+                "the outer weights of several nodes climb",
+                "w2 = w2 - moving * change",
+                "w2 = w2 + moving * change",
+            ),
+            (
+                "the batches of several nodes have one degree of freedom each",
+                "degrees = batch - np.arange(inputs)",
+                "degrees = np.ones(inputs)",
+            ),
+        ],
+    ),
+    *of_file(
+        "mgaudit/theory/local_curvature.py",
+        ["tests/theory/test_local_curvature.py"],
+        [
+            (
+                "the trace from steps of nodes has the wrong sign",
+                "np.asarray(-products / (scale * square))",
+                "np.asarray(products / (scale * square))",
+            ),
+            (
+                "the trace from steps of nodes is that of one neuron",
+                "square = np.mean(start**2, axis=-1)",
+                "square = np.sum(start**2, axis=-1)",
+            ),
+            (
+                "the trace in the weights of a layer lacks the biases",
+                "np.mean((_squares(inputs) + 1) * traces)",
+                "np.mean(_squares(inputs) * traces)",
+            ),
+            (
+                "the curvature of cross-entropy lacks the outer product",
+                "probabilities[:, :, None] * np.eye(classes) - outer",
+                "probabilities[:, :, None] * np.eye(classes)",
+            ),
+        ],
+    ),
+    *of_file(
+        "targets/querying/local_derivatives.py",
+        ["tests/targets/test_local_derivatives.py"],
+        [
+            (
+                "a shift of preactivations is subtracted",
+                "output + shift",
+                "output - shift",
+            ),
+        ],
+    ),
+]
+
 MUTANTS = (
     *ATTACKS,
     *RANKS,
@@ -2035,4 +2122,5 @@ MUTANTS = (
     *VERDICT,
     *BIASED_DESCENT,
     *WEIGHT_NOISE,
+    *NOISE_NODE_THEORY,
 )

@@ -1,6 +1,8 @@
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
+from itertools import cycle, product
 
 import numpy as np
 import pytest
@@ -10,7 +12,14 @@ from torch import Tensor, nn
 
 from mgaudit.attacks.intervals import mean_interval
 from mgaudit.papers.claim import Data, Measured, NotRun, Row
-from mgaudit.papers.noise_nodes import node_vs_loss, relu_boundaries, relu_phases
+from mgaudit.papers.noise_nodes import (
+    bounded_activations,
+    curvature_and_loss,
+    node_vs_loss,
+    one_hidden_layer,
+    relu_boundaries,
+    relu_phases,
+)
 from mgaudit.papers.noise_nodes.beginning import beginning
 from mgaudit.papers.noise_nodes.linear_phases import LinearPhases
 from mgaudit.papers.noise_nodes.networks import (
@@ -31,15 +40,17 @@ from mgaudit.papers.statistics import (
 from mgaudit.reports.figures.drawing import Drawing
 from mgaudit.study.progress import Progress
 from mgaudit.targets.datasets import Dataset
-from mgaudit.targets.fitting.recipe import Recipe
+from mgaudit.targets.fitting.recipe import Recipe, initial_model
 from mgaudit.targets.fitting.trajectory import Trajectory
 from mgaudit.targets.querying.curvature import noisy_outputs, top_curvature
+from mgaudit.targets.querying.local_derivatives import loss_derivatives, shifted_gradients
 from mgaudit.targets.schemes import NoiseNodes
 from mgaudit.targets.training import Training
+from mgaudit.theory.local_curvature import weight_trace
 from mgaudit.theory.noise_nodes import phase, pull, walk
 
 FIGURES = {figure.key: figure for figure in PAPER.figures}
-LINEAR = ("linear-phases", "linear-boundaries", "decay-time")
+LINEAR = ("linear-phases", "linear-boundaries", "decay-time", "several-nodes", "noise-products")
 SHRUNK = {"examples": 100, "hidden": (16, 16), "models": 2}
 SMALL = {
     "linear-phases": replace(FIGURES["linear-phases"].quick, runs=12, examples=512, batch=128),
@@ -66,6 +77,67 @@ SMALL = {
     "relu-boundaries": replace(FIGURES["relu-boundaries"].quick, **SHRUNK, steps=6, halvings=2),
     "node-vs-loss": replace(
         FIGURES["node-vs-loss"].quick, **SHRUNK, epochs=4, snapshots=4, shares=(0.002, 0.5, 2.0)
+    ),
+    "several-nodes": replace(
+        FIGURES["several-nodes"].quick,
+        nodes=(1, 3),
+        runs=3,
+        halvings=7,
+        growth_steps=60,
+        escape_steps=150,
+    ),
+    "noise-products": replace(
+        FIGURES["noise-products"].quick,
+        orders=(1, 2),
+        batches=(8, 32),
+        draws=40_000,
+        population=60,
+        population_batch=32,
+    ),
+    "one-hidden-layer": replace(
+        FIGURES["one-hidden-layer"].quick,
+        examples=100,
+        batch=100,
+        hidden=(16,),
+        models=2,
+        epochs=2,
+        divergence_epochs=2,
+        divergence_models=2,
+        search_models=1,
+        search_steps=2,
+        halvings=1,
+        snapshots=1,
+    ),
+    "curvature-and-loss": replace(
+        FIGURES["curvature-and-loss"].quick,
+        examples=100,
+        hidden=(16, 16, 16),
+        models=2,
+        epochs=2,
+        probed=40,
+        slow_steps=4,
+        snapshots=2,
+        layers=(0,),
+    ),
+    "bounded-activations": replace(
+        FIGURES["bounded-activations"].quick,
+        examples=100,
+        hidden=(16,),
+        models=2,
+        epochs=1,
+        groups=FIGURES["bounded-activations"].quick.groups[:1],
+        shares=(0.002, 30.0),
+    ),
+    "local-traces": replace(
+        FIGURES["local-traces"].quick,
+        examples=40,
+        hidden=(6, 6, 6),
+        models=2,
+        epochs=2,
+        repeats=2,
+        most_relu=3,
+        most_tanh=3,
+        gradient_nodes=10,
     ),
 }
 EACH = pytest.mark.parametrize("key", list(FIGURES))
@@ -122,7 +194,7 @@ def test_figures_are_drawn_from_the_data_with_axes_that_say_what_they_are(key: s
     for axes in drawn.axes:
         assert axes.get_xlabel()
         assert axes.get_ylabel()
-        assert axes.lines
+        assert axes.lines, axes.get_ylabel()
         labels = [
             label.get_text() for axis in (axes.xaxis, axes.yaxis) for label in axis.get_ticklabels()
         ]
@@ -475,6 +547,206 @@ def test_the_node_beside_the_loss_follows_from_the_trajectory() -> None:
     outputs = plain_outputs(experiment, recipe, trajectory.weights[0], test=True)[-1]
     assert row["test_loss"] == mean_loss(outputs, experiment.data.test_labels, "squared")
     assert row["test_accuracy"] == np.mean(outputs.argmax(axis=1) == experiment.data.test_labels)
+
+
+def test_several_nodes_meet_where_one_does_in_units_of_the_top_curvature() -> None:
+    data = measured("several-nodes")
+    for directions, boundary in product(("orthogonal", "equal"), ("growth", "divergence")):
+        key = f"several-{directions}-{boundary}"
+        found = judged(FIGURES["several-nodes"], key, data)
+        assert isinstance(found, Measured)
+        assert found.value == pytest.approx(1, abs=0.1)
+        narrow = {
+            "boundaries": [
+                {**row, "found": (2.0 if row["boundary"] == "growth" else 4.0) * wobble}
+                for row, wobble in zip(data["boundaries"], cycle((1.0, 1.001, 0.999)), strict=False)
+            ]
+        }
+        assert verdict("several-nodes", key, narrow)
+        for factor in (0.9, 1.1):
+            assert not verdict("several-nodes", key, changed(narrow, "boundaries", "found", factor))
+    one = {"boundaries": [row for row in data["boundaries"] if row["nodes"] == 1]}
+    assert isinstance(judged(FIGURES["several-nodes"], "several-equal-growth", one), NotRun)
+
+
+def averages() -> Data:
+    """Rows that agree with the theorem, for one and for two powers of the noise."""
+    rows: list[Row] = []
+    for noise, order, batch in product(("normal", "uniform", "sign"), (1.0, 2.0), (10.0, 1000.0)):
+        std = 1 / math.sqrt(batch)
+        rows.append(
+            {"noise": noise, "order": order, "batch": batch, "population": 0.0,
+             "mean": 1.0, "mean_error": 0.01, "predicted_mean": 1.0,
+             "square": std**2, "square_error": 0.01 * std**2, "predicted_std": std}
+        )  # fmt: skip
+    return {"averages": rows + [{**row, "population": 2000.0} for row in rows]}
+
+
+@pytest.mark.parametrize(
+    ("key", "column", "factor"),
+    [
+        ("average-mean", "mean", 1.05),
+        ("average-std-odd", "square", 1.25),
+        ("average-std-even", "square", 0.8),
+        ("average-std-population", "square", 1.25),
+        ("average-std-even", "square_error", 20.0),
+    ],
+)
+def test_claims_on_averages_of_noise_follow_their_numbers(
+    key: str, column: str, factor: float
+) -> None:
+    assert verdict("noise-products", key, averages())
+    assert not verdict("noise-products", key, changed(averages(), "averages", column, factor))
+
+
+@pytest.mark.parametrize(("power", "holds"), [(-0.5, True), (-0.4, False), (-0.6, False)])
+def test_odd_orders_must_fall_with_the_root_of_the_batch(power: float, holds: bool) -> None:
+    data = averages()
+    for row in data["averages"]:
+        row["square"] = float(row["batch"]) ** (2 * power)
+    assert verdict("noise-products", "odd-orders-fall", data) is holds
+
+
+def bounded(diverged: int, accuracy: float, saturated: float) -> Data:
+    rows: list[Row] = [
+        {"group": "squared", "activation": activation, "share": share, "model": float(model),
+         "diverged": float(share > 1 and model < diverged), "accuracy": value + 0.001 * model,
+         "saturated": saturated + 0.001 * model}
+        for activation in ("relu", "tanh")
+        for share, value in ((0.01, 0.8), (10.0, 0.7), (100.0, accuracy))
+        for model in range(10)
+    ]  # fmt: skip
+    return {"runs": rows}
+
+
+@pytest.mark.parametrize(
+    ("key", "good", "bad"),
+    [
+        ("tanh-does-not-diverge", (0, 0.1, 0.9), (3, 0.1, 0.9)),
+        ("relu-diverges", (10, 0.1, 0.9), (6, 0.1, 0.9)),
+        ("tanh-fails", (0, 0.1, 0.9), (0, 0.6, 0.9)),
+        ("tanh-saturates", (0, 0.1, 0.9), (0, 0.1, 0.3)),
+    ],
+)
+def test_claims_on_bounded_activations_follow_their_numbers(
+    key: str, good: tuple[int, float, float], bad: tuple[int, float, float]
+) -> None:
+    assert verdict("bounded-activations", f"squared-{key}", bounded(*good))
+    assert not verdict("bounded-activations", f"squared-{key}", bounded(*bad))
+
+
+def test_slopes_of_bounded_activations_are_those_of_the_noisy_preactivations() -> None:
+    experiment = replace(small_network(), hidden=(2,), activation="tanh")
+    weights = {"w": np.zeros((2, 64), np.float32), "b": np.array([0.0, 3.0], np.float32)}
+    for activation, slope in (
+        ("tanh", 1 / math.cosh(3) ** 2),
+        ("sigmoid", 1 / math.cosh(1.5) ** 2),
+    ):
+        task = bounded_activations._Task(
+            replace(experiment, activation=activation), "squared", "squared", 1.0, 5.0
+        )
+        still = bounded_activations._slopes(task, weights, np.zeros(2))
+        np.testing.assert_allclose(still[0], [1.0, slope], rtol=1e-6)
+        noisy = bounded_activations._slopes(task, weights, np.array([1.0, 0.0]))
+        assert noisy[:, 0].min() < 0.1
+        np.testing.assert_allclose(noisy[:, 1], still[:, 1])
+
+
+def along_training() -> Data:
+    """Two models without and with a node, whose numbers follow the paper's equations exactly."""
+    rows: list[Row] = []
+    for layer, run in ((-1.0, "none"), (-1.0, "slow"), (0.0, "fresh"), (1.0, "fresh")):
+        for model, step in product((0.0, 1.0), range(0, 101, 5)):
+            loss = math.exp(-0.02 * step) * (1 + 0.001 * model)
+            rows.append(
+                {"layer": layer, "run": run, "model": model, "step": float(step), "eta": 0.1,
+                 "loss": loss, "gradient": 0.2 * loss, "trace": 3.0 - 0.5 * (layer == 0),
+                 "node_norm": math.exp(-0.01 * step), "rate": 0.01 * (1 + 0.001 * model)}
+            )  # fmt: skip
+    return {"trajectories": rows}
+
+
+@pytest.mark.parametrize(
+    ("key", "column", "wrong"),
+    [
+        ("loss-by-gradient", "gradient", lambda row: 1.5),
+        ("loss-by-trace", "trace", lambda row: 1 + 4 * float(row["step"] > 20)),
+        ("node-at-layer-1-falls", "node_norm", lambda row: 1 + 0.02 * float(row["step"])),
+        ("node-at-layer-1-by-curvature", "rate", lambda row: 1.5),
+        ("trace-with-node", "trace", lambda row: 1 + 0.5 * float(row["layer"] == 0)),
+    ],
+)
+def test_claims_on_loss_and_curvature_follow_their_numbers(
+    key: str, column: str, wrong: Callable[[Row], float]
+) -> None:
+    data = along_training()
+    assert verdict("curvature-and-loss", key, data)
+    rows = [{**row, column: float(row[column]) * wrong(row)} for row in data["trajectories"]]
+    assert not verdict("curvature-and-loss", key, {"trajectories": rows})
+
+
+def test_the_rate_of_the_node_is_that_of_the_curvature_along_its_weights() -> None:
+    # At the output layer, where no shift crosses a kink of ReLU.
+    experiment = replace(small_network(), models=1, layer=2)
+    recipe = experiment.recipe("cross-entropy", 0.7)
+    start = experiment.train(recipe, [0])
+    (weights,), (node,) = start.weights[0], start.nodes[0]
+    assert node is not None
+    task = curvature_and_loss._Task(experiment, 2.0, "fresh", 0.7, 1)
+    numbers = curvature_and_loss._numbers(task, recipe, weights, node)
+    data = experiment.data
+    model = initial_model(recipe.target, data.input_shape, len(data.classes), seed=0)
+    inputs, labels = data.inputs[: experiment.probed], data.labels[: experiment.probed]
+    at = (model, weights, inputs, labels, recipe.training)
+    step = 0.01 * np.tile(node / np.linalg.norm(node), (len(labels), 1))
+    up, down = (shifted_gradients(*at, 2, sign * step) for sign in (1, -1))
+    curvature = float(((up - down) * step).sum(axis=1).mean()) / 2 / 0.01**2
+    assert numbers["rate"] == pytest.approx(experiment.eta * 0.49 * curvature, rel=1e-3)
+    assert numbers["node_norm"] == pytest.approx(float(np.linalg.norm(node)))
+    outputs = plain_outputs(experiment, recipe, [weights], test=False)[0]
+    assert numbers["loss"] == pytest.approx(mean_loss(outputs, labels, "cross-entropy"))
+    layers = loss_derivatives(*at)
+    traces = [weight_trace(own.curvatures.sum(axis=1), own.inputs) for own in layers]
+    assert numbers["trace"] == pytest.approx(sum(traces), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "error", "holds"),
+    [(1.0, 0.01, True), (1.2, 0.01, False), (0.8, 0.01, False), (1.0, 0.2, False)],
+)
+def test_estimates_from_nodes_must_agree_at_every_layer(
+    ratio: float, error: float, holds: bool
+) -> None:
+    rows: list[Row] = [
+        {"activation": "tanh", "loss": "squared", "state": "end", "layer": layer, "model": model,
+         "trace_ratio": ratio if layer else 1.0, "trace_error": error if layer else 0.01}
+        for layer in (0.0, 1.0)
+        for model in (0.0, 1.0)
+    ]  # fmt: skip
+    assert verdict("local-traces", "local-trace-tanh", {"layers": rows}) is holds
+    assert verdict("local-traces", "whole-trace-tanh", {"networks": rows[2:]}) is holds
+
+
+@pytest.mark.parametrize("eta", [1e-4, 10.0])
+def test_the_rate_of_one_hidden_layer_is_stable_without_noise(eta: float) -> None:
+    experiment = replace(small_network(), hidden=(16,), models=1, eta=eta)
+    rate = one_hidden_layer._stable_rate(experiment)
+    recipe = experiment.recipe("squared", 1e-4)
+    initial = experiment.train(recipe, [0])
+    found = sharpness(replace(experiment, eta=rate), recipe, initial, 0, 0)
+    assert found == pytest.approx(1.0, rel=1e-3) if eta > 1 else rate == eta
+
+
+def test_the_phases_of_one_hidden_layer_are_between_and_beyond_the_boundaries() -> None:
+    rows: list[Row] = [
+        {"loss": "squared", "boundary": name, "model": model, "sigma": sigma * 2**model}
+        for name, sigma in (("growth", 1.0), ("divergence", 4.0))
+        for model in (-1.0, 1.0)
+    ]
+    sigmas = one_hidden_layer._sigmas({"boundaries": rows}, "squared")
+    assert sigmas == pytest.approx(
+        {"decoupled": 0.002, "decay": 0.5, "catapult": 2.0, "divergence": 8.0}
+    )
 
 
 def test_halving_is_at_half_of_the_first_value() -> None:

@@ -1,4 +1,4 @@
-"""ReLU networks on images, trained with a noise node by plain SGD, and their measurements.
+"""Networks on images, trained with a noise node by plain SGD, and their measurements.
 
 A noise node is an extra input of a layer that receives random noise of standard deviation sigma.
 The curvature is the top eigenvalue of the training loss with noise, and the sharpness is the
@@ -21,8 +21,9 @@ from scipy.special import logsumexp
 from mgaudit.papers.claim import Row
 from mgaudit.settings.datasets import load
 from mgaudit.targets.datasets import Dataset
-from mgaudit.targets.fitting.recipe import Recipe, initial_model
+from mgaudit.targets.fitting.recipe import Recipe, Target, initial_model
 from mgaudit.targets.fitting.trajectory import Trajectory, training_trajectory
+from mgaudit.targets.networks.bounded_mlp import Activation, BoundedMLP
 from mgaudit.targets.networks.mlp import MLP
 from mgaudit.targets.querying.curvature import noisy_outputs, top_curvature
 from mgaudit.targets.querying.ensemble import Ensemble
@@ -37,9 +38,10 @@ LossName = Literal["squared", "cross-entropy"]
 LOSS_NAMES: tuple[LossName, ...] = ("squared", "cross-entropy")
 MOST_PROBED = 400
 ABOUT_NETWORK = (
-    "The paper's own network is a ReLU MLP of three hidden layers on Fashion-MNIST; its widths, "
-    "rate and batch are not known to us. Ours has three hidden layers, the node at the first, "
-    "torch's default initial weights and plain SGD at a constant rate. The curvature λ is the top "
+    "The paper's own network of Fig. 1 is a ReLU MLP of three hidden layers on Fashion-MNIST, with "
+    "batches of 128; its widths and learning rate are not known to us. Ours has three hidden "
+    "layers, the node at the first, torch's default initial weights and plain SGD at a constant "
+    "rate. The curvature λ is the top "
     "eigenvalue of the Gauss-Newton part of the Hessian of the training loss with noise, by all "
     "weights, at the start; for the linear network it is σ²(‖w₂‖² + ‖w_ni‖²). σ is given over "
     "that at which ηλ = 2. "
@@ -51,11 +53,12 @@ EXPLODED = (
 
 @dataclass(frozen=True)
 class NodeExperiment:
-    """A ReLU MLP with the node at its first layer, its data, and plain SGD at one rate.
+    """An MLP with a node at one of its layers, its data, and plain SGD at one rate.
 
     `hidden` are the widths of the hidden layers, `eta` is the learning rate, `batch` the number of
     examples in a batch and `models` the number of models. `probed` is the number of training
-    examples on which losses and curvatures are computed, the first ones of the data.
+    examples on which losses and curvatures are computed, the first ones of the data. `layer` is the
+    layer with the node, counted from 0 at the inputs, and `activation` that of the hidden layers.
     """
 
     data: Dataset
@@ -66,6 +69,8 @@ class NodeExperiment:
     models: int
     probed: int
     seed: int
+    layer: int = 0
+    activation: Activation = "relu"
 
     def recipe(self, loss: LossName, sigma: float, fixed: bool = False) -> Recipe:
         """Returns how to train with noise of standard deviation `sigma` at the node.
@@ -80,8 +85,10 @@ class NodeExperiment:
             loss=loss,
             schedule="constant",
         )
-        target = partial(MLP, hidden=self.hidden)
-        scheme = NoiseNodes(sigma, layer=0, fixed=fixed)
+        target: Target = partial(MLP, hidden=self.hidden)
+        if self.activation != "relu":
+            target = partial(BoundedMLP, hidden=self.hidden, activation=self.activation)
+        scheme = NoiseNodes(sigma, layer=self.layer, fixed=fixed)
         return Recipe(target, scheme, training, None, self.seed, len(self.data.labels))
 
     @property

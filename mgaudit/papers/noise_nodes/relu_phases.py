@@ -6,7 +6,7 @@ bound ("divergence"). Noise is drawn anew in each epoch (fresh) or once for each
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
@@ -81,7 +81,7 @@ class ReluPhases:
 
 
 @dataclass(frozen=True)
-class _Task:
+class PhaseTask:
     """The training of all models with one loss, kind of noise and phase, which gives sigma."""
 
     experiment: NodeExperiment
@@ -108,15 +108,6 @@ def measure(settings: ReluPhases, resources: Resources) -> Data:
         settings.models,
         settings.seed,
     )
-    data: Data = {"trajectories": [], "runs": []}
-    for trajectories, runs in parallel.run(_run, _tasks(settings, experiment), resources.jobs):
-        data["trajectories"] += trajectories
-        data["runs"] += runs
-    return {name: in_order(rows) for name, rows in data.items()}
-
-
-def _tasks(settings: ReluPhases, experiment: NodeExperiment) -> list[_Task]:
-    """Returns a task for each loss, kind of noise and phase."""
     brief = replace(
         experiment, epochs=settings.divergence_epochs, models=settings.divergence_models
     )
@@ -127,11 +118,21 @@ def _tasks(settings: ReluPhases, experiment: NodeExperiment) -> list[_Task]:
         for noise, (phase, share) in product(NOISE_LINES, shares[loss]):
             network_of_phase = brief if phase == "divergence" else experiment
             sigma = share * unit
-            tasks.append(_Task(network_of_phase, loss, noise, phase, sigma, settings.snapshots))
-    return tasks
+            task = PhaseTask(network_of_phase, loss, noise, phase, sigma, settings.snapshots)
+            tasks.append(task)
+    return trained_phases(tasks, resources.jobs)
 
 
-def _run(task: _Task) -> tuple[list[Row], list[Row]]:
+def trained_phases(tasks: Sequence[PhaseTask], jobs: int) -> Data:
+    """Returns the tables `trajectories`, a row for each snapshot, and `runs`, for each model."""
+    data: Data = {"trajectories": [], "runs": []}
+    for trajectories, runs in parallel.run(_run, tasks, jobs):
+        data["trajectories"] += trajectories
+        data["runs"] += runs
+    return {name: in_order(rows) for name, rows in data.items()}
+
+
+def _run(task: PhaseTask) -> tuple[list[Row], list[Row]]:
     """Trains the models. Returns a row for each of their snapshots, and a row for each model."""
     experiment = task.experiment
     recipe = experiment.recipe(task.loss, task.sigma, task.noise == "fixed")
@@ -229,6 +230,8 @@ def _draw_medians(axes: Axes, loss_rows: list[Row], name: str) -> None:
     for phase, noise in product(PHASE_LOOKS, NOISE_LINES):
         colour, _ = PHASE_LOOKS[phase]
         rows = matching(loss_rows, phase=phase, noise=noise)
+        if not rows:
+            continue
         steps = distinct(rows, "step")
         samples = [column(matching(rows, step=step), name) for step in steps]
         medians = [np.median(sample) for sample in samples]
@@ -345,14 +348,25 @@ STATEMENTS: tuple[tuple[str, str, Judge, str, str], ...] = (
 )
 
 
-def _claims(loss: str, noise: str) -> list[Claim]:
-    """Returns a claim for each of the STATEMENTS, for one loss and kind of noise."""
+def phase_claims(
+    loss: str,
+    noise: str,
+    network_words: str = "ReLU network",
+    prefix: str = "",
+    place: str = PLACE,
+) -> list[Claim]:
+    """Returns a claim for each of the STATEMENTS, for one loss and kind of noise.
+
+    `network_words` name the network, `prefix` is the beginning of the keys, and `place` is where
+    the paper has the phases of this network.
+    """
     claims = []
     for phase, key, judge, source, statement in STATEMENTS:
-        sentence = f"ReLU network, {loss} loss, {noise} noise: in the {phase} phase {statement}."
+        sentence = f"{network_words}, {loss} loss, {noise} noise: in the {phase} phase {statement}."
         condition: Row = {"loss": loss, "noise": noise, "phase": phase}
         check = phase_check(condition, judge, _diverged, "models")
-        claim = Claim(f"{loss}-{noise}-{phase}-{key}", sentence, source, check)
+        own_place = place if source == PLACE else source
+        claim = Claim(f"{prefix}{loss}-{noise}-{phase}-{key}", sentence, own_place, check)
         claims.append(claim)
     return claims
 
@@ -367,7 +381,7 @@ def _fixed_like_fresh(loss: str, phase: str) -> Claim:
 
 
 CLAIMS = (
-    *(claim for loss in LOSS_NAMES for noise in NOISE_LINES for claim in _claims(loss, noise)),
+    *(claim for loss in LOSS_NAMES for noise in NOISE_LINES for claim in phase_claims(loss, noise)),
     *(_fixed_like_fresh(loss, phase) for loss in LOSS_NAMES for phase in ("decay", "catapult")),
 )
 
