@@ -25,6 +25,13 @@ class PerExample(Protocol):
         """Returns the sum over examples of `factors` (examples,) times the gradient (numbers,)."""
 
 
+class OfLayer(PerExample, Protocol):
+    """The gradients of one weight that a layer's rule returns."""
+
+    def part(self, examples: slice) -> PerExample:
+        """Returns the gradients at some of the examples."""
+
+
 @dataclass(frozen=True)
 class Gradients:
     """Gradients that are held for every example: `values` (examples, numbers)."""
@@ -38,6 +45,10 @@ class Gradients:
     def weighted_sum(self, factors: Tensor) -> Tensor:
         """Returns the sum over examples of `factors` (examples,) times the gradient (numbers,)."""
         return factors @ self.values
+
+    def part(self, examples: slice) -> "Gradients":
+        """Returns the gradients at some of the examples."""
+        return Gradients(self.values[examples])
 
 
 @dataclass(frozen=True)
@@ -65,8 +76,12 @@ class Products:
         weighted = self.at_outputs * factors[:, None, None]
         return (weighted.flatten(0, 1).T @ self.inputs.flatten(0, 1)).flatten()
 
+    def part(self, examples: slice) -> "Products":
+        """Returns the gradients at some of the examples."""
+        return Products(self.inputs[examples], self.at_outputs[examples])
 
-def held(inputs: Tensor, at_outputs: Tensor) -> PerExample:
+
+def held(inputs: Tensor, at_outputs: Tensor) -> OfLayer:
     """Returns the gradients sum_t g_t a_t^T in the form that needs fewer multiplications.
 
     `inputs` a are (examples, positions, in) and `at_outputs` g (examples, positions, out).
@@ -92,13 +107,13 @@ class Rule:
     `inputs` and `outputs` are those of one row (1, ...).
     """
 
-    gradients: Callable[..., dict[str, PerExample]]
+    gradients: Callable[..., dict[str, OfLayer]]
     floats: Callable[..., int]
 
 
 def _linear(
     layer: nn.Linear, inputs: Tensor, at_outputs: Tensor, examples: int
-) -> dict[str, PerExample]:
+) -> dict[str, OfLayer]:
     """Returns the gradients of a linear layer; axes between first and last are positions."""
     of_inputs = inputs.reshape(examples, -1, inputs.shape[-1])
     of_outputs = at_outputs.reshape(examples, -1, at_outputs.shape[-1])
@@ -115,7 +130,7 @@ def _linear_floats(layer: nn.Linear, inputs: Tensor, outputs: Tensor) -> int:
 
 def _convolution(
     layer: nn.Conv2d, inputs: Tensor, at_outputs: Tensor, examples: int
-) -> dict[str, PerExample]:
+) -> dict[str, OfLayer]:
     """Returns the gradients of a convolution, whose positions are the pixels of its outputs."""
     patches = _patches(layer, inputs)
     of_inputs = patches.reshape(examples, -1, patches.shape[-1])
@@ -158,7 +173,7 @@ def _pair(of_rows_and_columns: str | tuple[int, ...]) -> tuple[int, int]:
 
 def _group_norm(
     layer: nn.GroupNorm, inputs: Tensor, at_outputs: Tensor, examples: int
-) -> dict[str, PerExample]:
+) -> dict[str, OfLayer]:
     """Returns the gradients of a GroupNorm's scale and shift, for each channel."""
     normalised = group_norm(inputs, layer.num_groups, None, None, layer.eps)
     by_channel = (examples, len(inputs) // examples, layer.num_channels, -1)
@@ -169,7 +184,7 @@ def _group_norm(
 
 def _layer_norm(
     layer: nn.LayerNorm, inputs: Tensor, at_outputs: Tensor, examples: int
-) -> dict[str, PerExample]:
+) -> dict[str, OfLayer]:
     """Returns the gradients of a LayerNorm's scale and shift, for each number of its shape."""
     shape = list(layer.normalized_shape)
     normalised = layer_norm(inputs, shape, None, None, layer.eps)

@@ -167,9 +167,10 @@ def train_at_once(
         # weights.
         inputs = examples.inputs.to(memory_format=torch.channels_last)
         examples = replace(examples, inputs=inputs)
-        if len(models) == 1 and recipe.training.clients == 1:
-            (model,) = models
-            models = [model.to(memory_format=torch.channels_last)]  # type: ignore[call-overload]
+        alone = len(models) == 1 and recipe.training.clients == 1
+        if alone or recipe.plan is not None:
+            last = torch.channels_last
+            models = [model.to(memory_format=last) for model in models]  # type: ignore[call-overload]
     examples = examples.with_fixed_noise(recipe.scheme, len(dataset.classes), streams)
     with exactness(recipe.training.precision, device):
         fitted = _fit(recipe, models, examples, indices, streams, watch, observe)
@@ -223,22 +224,24 @@ def _fit(
 ) -> Fitted:
     """Trains the models in place: with DP-SGD if there is a plan, with clients, or plainly.
 
-    With DP-SGD or clients there must be exactly one model.
+    With clients or `observe` there must be exactly one model.
     """
     scheme, training, members = recipe.scheme, recipe.training, recipe.members
     device = examples.inputs.device
     if recipe.plan is None and training.clients == 1:
         draws = recipe.traits.draws
         return fit(models, examples, scheme, training, members, streams, watch, draws=draws)
-    (model,), (own,) = models, streams
     if recipe.plan is None:
+        (model,), (own,) = models, streams
         clients = client_streams(recipe.seed, indices[0], training.clients, device)
         return fit_federated(model, examples, scheme, training, members, own, clients)
-    # Imported here: Opacus takes as long to import as torch, and only DP-SGD needs it.
-    from mgaudit.targets.fitting.dp_sgd import fit_privately
+    # Imported here, because only DP-SGD needs it.
+    from mgaudit.targets.fitting.dp_sgd import fit_stack_privately
 
-    dp_noise = torch_generator(recipe.seed, "dp-noise", indices[0], device)
-    return fit_privately(model, examples, scheme, training, recipe.plan, own, dp_noise, observe)
+    dp_noises = [torch_generator(recipe.seed, "dp-noise", index, device) for index in indices]
+    return fit_stack_privately(
+        models, examples, scheme, training, recipe.plan, streams, dp_noises, observe
+    )
 
 
 def _trained_model(model: nn.Module, finite: bool, steps: int) -> TrainedModel:

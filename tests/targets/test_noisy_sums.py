@@ -35,7 +35,7 @@ def test_every_step_is_that_of_opacus_bit_for_bit(name: str) -> None:
     theirs = copy.deepcopy(ours)
     trained = [weight for weight in ours.parameters() if weight.requires_grad]
     of_opacus = [weight for weight in theirs.parameters() if weight.requires_grad]
-    sums = NoisySums(ours, PLAN, torch_generator(0, "dp-noise"))
+    sums = NoisySums([ours], PLAN, [torch_generator(0, "dp-noise")])
     own = torch.optim.SGD(ours.parameters(), lr=0.3, momentum=0.9)
     opacus = DPOptimizerFastGradientClipping(
         torch.optim.SGD(theirs.parameters(), lr=0.3, momentum=0.9),
@@ -53,9 +53,9 @@ def test_every_step_is_that_of_opacus_bit_for_bit(name: str) -> None:
             if step == 2:
                 continue  # an empty batch
             clipped = torch.randn(weight.shape, generator=draws)
-            assert weight.grad is not None
-            weight.grad += clipped
+            weight.grad = torch.empty_like(weight).copy_(clipped)
             other.grad += clipped
+        sums.complete()
         sums.end()
         own.step()
         opacus.step()
@@ -66,11 +66,12 @@ def test_every_step_is_that_of_opacus_bit_for_bit(name: str) -> None:
 
 def test_gradients_that_were_replaced_are_0_at_the_next_step() -> None:
     model = networks()["one frozen"]
-    sums = NoisySums(model, PLAN, torch_generator(0, "dp-noise"))
+    sums = NoisySums([model], PLAN, [torch_generator(0, "dp-noise")])
     trained = [weight for weight in model.parameters() if weight.requires_grad]
     for weight in trained:
         weight.grad = torch.ones_like(weight)  # as Opacus' ghost clipping does
     sums.begin()
+    sums.complete()
     for weight in trained:
         assert weight.grad is not None
         assert not weight.grad.any()
