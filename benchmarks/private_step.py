@@ -12,6 +12,7 @@ step were the other's plain step and the drawing of the noise and nothing else.
 """
 
 import argparse
+import importlib.util
 import json
 import os
 import statistics
@@ -51,6 +52,26 @@ CASES = {
     "images-cnn": Case("images CNN 32-64, 128", "CNN", {}, (3, 32, 32), 8, 1.8),
 }
 STEPS_OF_AN_EPOCH = 4
+OUR_MODULES = {
+    "CNN": "mgaudit.targets.networks",
+    "MLP": "mgaudit.targets.networks",
+    "Dataset": "mgaudit.targets.datasets",
+    "PrivacyPlan": "mgaudit.targets.fitting.privacy_plan",
+    "Recipe": "mgaudit.targets.fitting.recipe",
+    "train": "mgaudit.targets.fitting.recipe",
+    "Scheme": "mgaudit.targets.schemes",
+    "Training": "mgaudit.targets.training",
+}
+MODULES_OF_0_1 = {
+    "CNN": "targets.cnn",
+    "MLP": "targets.mlp",
+    "Dataset": "targets.datasets",
+    "PrivacyPlan": "targets.dp_training",
+    "Recipe": "targets.recipe",
+    "train": "targets.recipe",
+    "Scheme": "targets.schemes",
+    "Training": "targets.training",
+}
 
 
 def seconds_of_a_step(case: Case, batch: int, private: bool, stack: int) -> float:
@@ -87,22 +108,11 @@ def seconds_of_a_step(case: Case, batch: int, private: bool, stack: int) -> floa
 
 def _modules() -> dict[str, Any]:
     """Returns what the checkout on the path calls the parts of a training."""
-    try:
-        from mgaudit.targets import CNN, MLP
-        from mgaudit.targets.datasets import Dataset
-        from mgaudit.targets.fitting.privacy_plan import PrivacyPlan
-        from mgaudit.targets.fitting.recipe import Recipe, train
-        from mgaudit.targets.schemes import Scheme
-        from mgaudit.targets.training import Training
-    except ImportError:  # version 0.1
-        from targets.cnn import CNN
-        from targets.datasets import Dataset
-        from targets.dp_training import PrivacyPlan
-        from targets.mlp import MLP
-        from targets.recipe import Recipe, train
-        from targets.schemes import Scheme
-        from targets.training import Training
-    return locals()
+    is_ours = importlib.util.find_spec("targets.recipe") is None
+    folders = OUR_MODULES if is_ours else MODULES_OF_0_1
+    return {
+        name: getattr(importlib.import_module(folder), name) for name, folder in folders.items()
+    }
 
 
 def seconds_of_noise(case: Case) -> float:
@@ -123,10 +133,7 @@ def serve() -> None:
     for line in sys.stdin:
         request = json.loads(line)
         case = CASES[request.pop("case")]
-        if request:
-            seconds = seconds_of_a_step(case, **request)
-        else:
-            seconds = seconds_of_noise(case)
+        seconds = seconds_of_a_step(case, **request) if request else seconds_of_noise(case)
         print(json.dumps(seconds), flush=True)
 
 
@@ -143,7 +150,8 @@ class Worker:
 
     def seconds(self, **request: Any) -> float:
         """Returns the seconds that the request takes there."""
-        assert self._process.stdin is not None and self._process.stdout is not None
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
         answer = self._process.stdout.readline()
@@ -168,9 +176,7 @@ def workers(checkouts: Sequence[Path]) -> Iterator[list[Worker]]:
             worker.close()
 
 
-def measured(
-    name: str, batch: int, stack: int, rounds: int, ours: Worker, other: Worker
-) -> Times:
+def measured(name: str, batch: int, stack: int, rounds: int, ours: Worker, other: Worker) -> Times:
     """Returns the milliseconds of each kind of step in each round; one round before warms up."""
     times: Times = {}
     for turn in range(rounds + 1):

@@ -77,7 +77,7 @@ def poisson_batches(
         drawn = min(at_once, steps - first)
         sampled = torch.rand(drawn, examples, generator=generator) < sample_rate
         indices = sampled.nonzero()[:, 1]
-        yield from indices.split(sampled.sum(dim=1).tolist())
+        yield from torch.split(indices, sampled.sum(dim=1).tolist())
 
 
 def parts_of_rows(rows: int, at_once: int, views: int) -> Iterator[slice]:

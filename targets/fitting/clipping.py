@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from mgaudit.targets.fitting.joined_layers import JoinedLayer, JoinedLinear, Recorded, some
+from mgaudit.targets.fitting.joined_layers import JoinedLayer, JoinedLinear, Recorded, joined, some
 from mgaudit.targets.fitting.per_example import OfLayer, PerExample, Rule, rule_of
 
 SMALLEST_NORM = 1e-6  # added to norms, as Opacus does, so that rounding does not exceed the limit
@@ -43,8 +43,8 @@ class Clipper(Protocol):
     def backward(self, losses: Tensor, max_norm: float, views: int = 1) -> None:
         """Adds the sum of the examples' gradients, clipped to `max_norm`, to the weights' `grad`.
 
-        A `grad` of None counts as 0. An example has `views` rows, one after the other, and its loss is the mean of their `losses`
-        (rows,), which are those of the last `logits`.
+        A `grad` of None counts as 0. An example has `views` rows, one after the other, and its loss
+        is the mean of their `losses` (rows,), which are those of the last `logits`.
         """
 
     def add(self, gradients: OfWeights, max_norm: float) -> None:
@@ -153,12 +153,10 @@ class OneBackward:
         layers = self._layers[layer]
         if type(layer) is nn.Linear and x.ndim == 2:
             linears = [own for own in layers if isinstance(own, nn.Linear)]
-            outputs: Tensor = JoinedLinear.apply(x, self._anchor, linears, self._rows, recorded)
-            return outputs
+            return joined(JoinedLinear, x, self._anchor, linears, self._rows, recorded)
         if len(layers) > 1:
-            outputs = JoinedLayer.apply(x, self._anchor, layers, self._rows, recorded)
-            return outputs
-        outputs = type(layer).forward(layer, x)
+            return joined(JoinedLayer, x, self._anchor, layers, self._rows, recorded)
+        outputs: Tensor = type(layer).forward(layer, x)
         if outputs.requires_grad:
             outputs.register_hook(recorded.keep)  # type: ignore[no-untyped-call]
             return outputs
@@ -256,7 +254,7 @@ def _factors(norms: Tensor, max_norm: float) -> Tensor:
 
 
 def _add(weight: nn.Parameter, total: Tensor) -> None:
-    """Adds a flat sum to the `grad` of `weight`; that of a convolution is in channels-last order."""
+    """Adds a flat sum to the `grad` of `weight`, in channels-last order for a convolution."""
     if weight.ndim == 4:
         outputs, channels, high, wide = weight.shape
         total = total.view(outputs, high, wide, channels).permute(0, 3, 1, 2)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Generator, Tensor, nn
@@ -58,7 +58,7 @@ def fit_stack_privately(
     """Trains a stack of models in place with DP-SGD; a model is the same in every stack.
 
     For an empty batch the step consists of noise only, as the accountant assumes. Networks with a
-    layer that only Opacus clips must be alone.
+    layer that only Opacus clips are trained one by one.
 
     Args:
         models: The networks with their initial weights, of one architecture.
@@ -72,14 +72,17 @@ def fit_stack_privately(
 
     Returns:
         Which of the models had a finite loss at every step, and the number of noisy steps.
-
-    Raises:
-        ValueError: For several models with a layer that only Opacus clips.
     """
     for model in models:
         model.train()
     witness = None if observe is None else observe(models[0], plan)
-    clipper = _clipper_of_stack(models, examples.inputs)
+    clipper: Clipper | None = None
+    if len(models) > 1:
+        clipper = OneBackward.of_stack(models, examples.inputs)
+        if clipper is None:
+            return _one_by_one(models, examples, scheme, training, plan, streams, dp_noises)
+    if clipper is None:
+        clipper = clipper_of(models[0], examples.inputs)
     step = _Step(models, examples, fresh_part(scheme), training, plan, streams, clipper, witness)
     sums = NoisySums(models, plan, dp_noises)
     together = nn.ModuleList(models)
@@ -110,6 +113,24 @@ def fit_stack_privately(
         if node is not None:
             node.values = None
     return Fitted(finite.tolist(), taken)
+
+
+def _one_by_one(
+    models: Sequence[nn.Module],
+    examples: TrainingExamples,
+    scheme: Scheme,
+    training: Training,
+    plan: PrivacyPlan,
+    streams: Sequence[Streams],
+    dp_noises: Sequence[Generator],
+) -> Fitted:
+    """Trains models one after the other; the arguments are those of `fit_stack_privately`."""
+    fitted = []
+    for model, rows, stream, noise in zip(models, examples.rows, streams, dp_noises, strict=True):
+        own = replace(examples, rows=(rows,))
+        fitted.append(fit_privately(model, own, scheme, training, plan, stream, noise))
+    finite = [of_model for alone in fitted for of_model in alone.finite]
+    return Fitted(finite, fitted[0].steps)
 
 
 def _batches_of_steps(
@@ -151,7 +172,7 @@ class _Step:
         parts = [list(parts_of_rows(len(own.rows), at_once, views)) for own in seen]
         with ExitStack() as perturbations:
             for model, own in enumerate(seen):
-                if len(own.rows):
+                if len(own.rows) and overrides(self.fresh, "weight_noise"):
                     perturbations.enter_context(self._perturbed(model, taken))
             for number in range(max(map(len, parts))):
                 present = [
@@ -246,7 +267,7 @@ def _all_finite(losses: Tensor, sizes: Sequence[int]) -> Tensor:
     finite = losses.isfinite()
     if len(sizes) == 1:
         return finite.all()[None]
-    return torch.stack([of_model.all() for of_model in finite.split(list(sizes))])
+    return torch.stack([of_model.all() for of_model in torch.split(finite, list(sizes))])
 
 
 def clipper_of(model: nn.Module, x: Tensor) -> Clipper:
@@ -261,16 +282,6 @@ def clipper_of(model: nn.Module, x: Tensor) -> Clipper:
     from mgaudit.targets.fitting.ghost_clipping import GhostClipping
 
     return GhostClipping(model)
-
-
-def _clipper_of_stack(models: Sequence[nn.Module], x: Tensor) -> Clipper:
-    """Returns the clipper of a stack; `x` (1 or more, *input_shape) are some inputs."""
-    if len(models) == 1:
-        return clipper_of(models[0], x)
-    known = OneBackward.of_stack(models, x)
-    if known is None:
-        raise ValueError("models must be a single model for layers that only Opacus clips")
-    return known
 
 
 def _scheduled_steps(training: Training, plan: PrivacyPlan) -> int:

@@ -40,7 +40,7 @@ class JoinedLinear(torch.autograd.Function):
     """Linear layers, whose inputs are (rows, in)."""
 
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: Any,
         x: Tensor,
         anchor: Tensor,
@@ -48,17 +48,7 @@ class JoinedLinear(torch.autograd.Function):
         rows: Sequence[slice],
         recorded: Recorded,
     ) -> Tensor:
-        """Returns the outputs (rows, out) of `x` (rows, in).
-
-        Args:
-            ctx: What `backward` gets.
-            x: The inputs; those of model m are `x[rows[m]]`.
-            anchor: A tensor that needs a gradient, so that `backward` is called even if `x` does
-                not need one.
-            layers: The layer of each model.
-            rows: The rows of each model.
-            recorded: Keeps the gradient at the outputs.
-        """
+        """Returns the outputs (rows, out) of `x` (rows, in); see `joined`."""
         ctx.layers, ctx.rows, ctx.recorded = layers, rows, recorded
         outputs = x.new_empty(len(x), layers[0].out_features)
         for layer, own in zip(layers, rows, strict=True):
@@ -88,7 +78,7 @@ class JoinedLayer(torch.autograd.Function):
     """Layers of any kind. Gradients keep the order in memory that they have for a model alone."""
 
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: Any,
         x: Tensor,
         anchor: Tensor,
@@ -96,7 +86,7 @@ class JoinedLayer(torch.autograd.Function):
         rows: Sequence[slice],
         recorded: Recorded,
     ) -> Tensor:
-        """Returns the outputs (rows, ...) of `x` (rows, ...); see `JoinedLinear`."""
+        """Returns the outputs (rows, ...) of `x` (rows, ...); see `joined`."""
         ctx.rows, ctx.recorded, ctx.graphs = [own for own in rows if some(own)], recorded, []
         outputs = []
         for layer, own in zip(layers, rows, strict=True):
@@ -120,3 +110,26 @@ class JoinedLayer(torch.autograd.Function):
             for (inputs, outputs), own in zip(ctx.graphs, ctx.rows, strict=True)
         ]
         return torch.cat(at_inputs), None, None, None, None
+
+
+def joined(
+    kind: type[JoinedLinear | JoinedLayer],
+    x: Tensor,
+    anchor: Tensor,
+    layers: Sequence[nn.Module],
+    rows: Sequence[slice],
+    recorded: Recorded,
+) -> Tensor:
+    """Returns the outputs (rows, ...) of the same layer of several models.
+
+    Args:
+        kind: How the layers are evaluated.
+        x: The inputs (rows, ...); those of model m are `x[rows[m]]`.
+        anchor: A tensor that needs a gradient, so that there is a backward pass through the layers
+            even if `x` does not need a gradient.
+        layers: The layer of each model.
+        rows: The rows of each model.
+        recorded: Keeps the gradient at the outputs.
+    """
+    outputs: Tensor = kind.apply(x, anchor, layers, rows, recorded)  # type: ignore[no-untyped-call]
+    return outputs

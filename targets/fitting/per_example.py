@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import group_norm, layer_norm, pad
 
+NUMBERS_AT_ONCE = 2**17  # that are squared at once on a CPU
+
 
 class PerExample(Protocol):
     """The gradients of one weight at the examples of a batch."""
@@ -65,8 +67,8 @@ class Products:
     def squared_norms(self) -> Tensor:
         """Returns the squared norm of each example's gradient (examples,)."""
         if self.inputs.shape[1] == 1:
-            of_inputs = self.inputs.square().sum(dim=(1, 2))
-            return of_inputs * self.at_outputs.square().sum(dim=(1, 2))
+            of_inputs = _squared_norms(self.inputs[:, 0])
+            return of_inputs * _squared_norms(self.at_outputs[:, 0])
         of_inputs = torch.bmm(self.inputs, self.inputs.mT)
         of_pairs = of_inputs * torch.bmm(self.at_outputs, self.at_outputs.mT)
         return of_pairs.sum(dim=(1, 2)).clamp(min=0)  # rounding may leave less than 0 of a norm 0
@@ -79,6 +81,17 @@ class Products:
     def part(self, examples: slice) -> "Products":
         """Returns the gradients at some of the examples."""
         return Products(self.inputs[examples], self.at_outputs[examples])
+
+
+def _squared_norms(rows: Tensor) -> Tensor:
+    """Returns the squared norm of each row of `rows` (rows, numbers).
+
+    On a CPU, as many rows are squared at once as its caches hold.
+    """
+    at_once = NUMBERS_AT_ONCE // rows.shape[1]
+    if rows.device.type != "cpu" or len(rows) <= at_once or not at_once:
+        return rows.square().sum(dim=1)
+    return torch.cat([some.square().sum(dim=1) for some in torch.split(rows, at_once)])
 
 
 def held(inputs: Tensor, at_outputs: Tensor) -> OfLayer:
