@@ -76,43 +76,44 @@ def fit_stack_privately(
     for model in models:
         model.train()
     witness = None if observe is None else observe(models[0], plan)
-    clipper: Clipper | None = None
-    if len(models) > 1:
-        clipper = OneBackward.of_stack(models, examples.inputs)
-        if clipper is None:
-            return _one_by_one(models, examples, scheme, training, plan, streams, dp_noises)
+    clipper = _clipper_of_stack(models, examples.inputs)
     if clipper is None:
-        clipper = clipper_of(models[0], examples.inputs)
+        return _one_by_one(models, examples, scheme, training, plan, streams, dp_noises)
     step = _Step(models, examples, fresh_part(scheme), training, plan, streams, clipper, witness)
-    sums = NoisySums(models, plan, dp_noises)
-    together = nn.ModuleList(models)
+    finite = _taken(step, NoisySums(models, plan, dp_noises))
+    clipper.close()
+    for model in models:
+        node = node_in(model)
+        if node is not None:
+            node.values = None
+    return Fitted(finite.tolist(), plan.steps)
+
+
+def _taken(step: "_Step", sums: NoisySums) -> Tensor:
+    """Takes all steps; returns which of the models had a finite loss at each of them."""
+    training, plan, witness = step.training, step.plan, step.witness
+    together = nn.ModuleList(step.models)
     optimizer = build_optimizer(training, together.parameters(), private=True)
     schedule = build_schedule(training, optimizer, _scheduled_steps(training, plan))
     average = WeightAverage(together, plan.averaging)
-    finite = torch.ones(len(models), dtype=torch.bool, device=examples.inputs.device)
-    taken = 0
-    for batches in _batches_of_steps(examples, plan, streams):
+    examples = step.examples
+    finite = torch.ones(len(step.models), dtype=torch.bool, device=examples.inputs.device)
+    for taken, batches in enumerate(_batches_of_steps(examples, plan, step.streams)):
         sums.begin()
         if witness is not None:
             witness.begin(len(examples.rows[0]), batches[0])
         finite &= step.add_gradients(batches, taken)
         sums.complete()
         if witness is not None:
-            witness.joins(clipper)
+            witness.joins(step.clipper)
         sums.end()
         if witness is not None:
             witness.ends()
         optimizer.step()
         schedule.step()
         average.update()
-        taken += 1
-    clipper.close()
     average.copy_to_weights()
-    for model in models:
-        node = node_in(model)
-        if node is not None:
-            node.values = None
-    return Fitted(finite.tolist(), taken)
+    return finite
 
 
 def _one_by_one(
@@ -282,6 +283,13 @@ def clipper_of(model: nn.Module, x: Tensor) -> Clipper:
     from mgaudit.targets.fitting.ghost_clipping import GhostClipping
 
     return GhostClipping(model)
+
+
+def _clipper_of_stack(models: Sequence[nn.Module], x: Tensor) -> Clipper | None:
+    """Returns the clipper of a stack, or None for several models that only Opacus clips."""
+    if len(models) == 1:
+        return clipper_of(models[0], x)
+    return OneBackward.of_stack(models, x)
 
 
 def _scheduled_steps(training: Training, plan: PrivacyPlan) -> int:
