@@ -82,8 +82,8 @@ class OneBackward:
             weight for model in models for weight in model.parameters() if weight.requires_grad
         ]
         self._rows: list[slice] = []
+        self._anchor = torch.empty(0)
         self._recorded: dict[nn.Module, Recorded] = {}
-        self._anchor = torch.empty(0, device=self._weights[0].device, requires_grad=True)
 
     @classmethod
     def of_network(cls, model: nn.Module, x: Tensor) -> "OneBackward | None":
@@ -124,6 +124,7 @@ class OneBackward:
         """
         self._recorded = {}
         self._rows = [slice(0, len(x))] if sizes is None else _slices(sizes)
+        self._anchor = torch.empty(0, device=x.device, requires_grad=True)
         with self._evaluated_together():
             logits: Tensor = self._model(x)
         return logits
