@@ -50,8 +50,6 @@ def private_stack_size(stack: int, network: nn.Module) -> int:
     It is 1 for layers that only Opacus clips, and for networks whose models would not be the same,
     bit for bit, in every stack.
     """
-    if type(network) not in CHAINS:
-        return 1
     for layer in network.modules():
         weights = list(layer.parameters(recurse=False))
         known = rule_of(layer) is not None if weights else type(layer) in (*CHAINS, *EXACT)
