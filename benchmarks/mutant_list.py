@@ -1183,8 +1183,8 @@ DESIGN = [
             ),
             (
                 "Poisson batches leave out the sampled examples",
-                "torch.rand(examples, generator=generator) < sample_rate",
-                "torch.rand(examples, generator=generator) > sample_rate",
+                "torch.rand(drawn, examples, generator=generator) < sample_rate",
+                "torch.rand(drawn, examples, generator=generator) > sample_rate",
             ),
         ],
     ),
@@ -1403,18 +1403,107 @@ DP_SGD = [
         [
             (
                 "the noise is scaled by the clipping norm twice",
-                "noise_multiplier * self._plan.max_grad_norm",
-                "noise_multiplier * self._plan.max_grad_norm**2",
+                "plan.noise_multiplier * plan.max_grad_norm",
+                "plan.noise_multiplier * plan.max_grad_norm**2",
             ),
             (
                 "the sums of a step are added to those of the step before",
-                "torch._foreach_zero_(self._gradients())",
-                "self._gradients()",
+                "                weight.grad = None",
+                "                pass",
             ),
             (
                 "gradient sums are divided by the square of the size of a batch",
-                "gradients, self._plan.batch_size)",
-                "gradients, self._plan.batch_size**2)",
+                "self._divisor = plan.batch_size",
+                "self._divisor = plan.batch_size**2",
+            ),
+            (
+                "all models of a stack have the noise of the first generator",
+                "self._make_noisy_mean(gradients, generator)",
+                "self._make_noisy_mean(gradients, self._generators[0])",
+            ),
+            (
+                "a part of the noise ends within its last group of 16",
+                "range(0, numbers - GROUP + 1, NUMBERS_AT_ONCE)",
+                "range(0, numbers, NUMBERS_AT_ONCE)",
+            ),
+        ],
+    ),
+    *of_file(
+        "targets/fitting/joined_layers.py",
+        ["tests/targets/test_private_stacks.py"],
+        [
+            (
+                "all models of a stack have the biases of the first",
+                "torch.addmm(layer.bias, x[own]",
+                "torch.addmm(layers[0].bias, x[own]",
+            ),
+            (
+                "gradients pass through the weights of the first model",
+                "torch.mm(gradient[own], layer.weight,",
+                "torch.mm(gradient[own], ctx.layers[0].weight,",
+            ),
+        ],
+    ),
+    *of_file(
+        "targets/fitting/clipping.py",
+        ["tests/targets/test_private_stacks.py"],
+        [
+            (
+                "the sum of a model has the clipping factors of the first models' examples",
+                "of_model = factors[own]",
+                "of_model = factors[: own.stop - own.start]",
+            ),
+            (
+                "the sum of a model has the examples of all",
+                "of_examples.part(own).weighted_sum(of_model)",
+                "of_examples.weighted_sum(factors)",
+            ),
+            (
+                "norms are summed over examples",
+                "[squares[:, own].contiguous().sum(dim=0) for own in examples]",
+                "[squares[:, own].sum(dim=1) for own in examples]",
+            ),
+            (
+                "rows of a stack are counted as examples",
+                "slice(rows.start // views, rows.stop // views)",
+                "slice(rows.start, rows.stop)",
+            ),
+        ],
+    ),
+    *of_file(
+        "targets/fitting/dp_sgd.py",
+        ["tests/targets/test_private_stacks.py"],
+        [
+            (
+                "models of a stack have the coins of the first",
+                "plan.sample_rate, plan.steps, stream.batches)",
+                "plan.sample_rate, plan.steps, streams[0].batches)",
+            ),
+            (
+                "the sampling rate is shared by the models of a stack",
+                "plan.sample_rate, plan.steps, stream.batches)",
+                "plan.sample_rate / len(streams), plan.steps, stream.batches)",
+            ),
+            (
+                "a stack sees only the first part of each batch",
+                "range(max(map(len, parts)))",
+                "range(min(1, max(map(len, parts))))",
+            ),
+            (
+                "models of a stack see the examples of the first",
+                "own = examples.rows[model]",
+                "own = examples.rows[0]",
+            ),
+        ],
+    ),
+    *of_file(
+        "targets/fitting/stack_size.py",
+        ["tests/targets/test_private_stacks.py"],
+        [
+            (
+                "layers of any kind are stacked with DP-SGD",
+                "        if not known:",
+                "        if False:",
             ),
         ],
     ),
@@ -1455,13 +1544,13 @@ DP_SGD = [
             ),
             (
                 "small gradients are stretched to the limit",
-                "(_norms(gradients) + SMALLEST_NORM)).clamp(max=1.0)",
-                "(_norms(gradients) + SMALLEST_NORM))",
+                "(norms + SMALLEST_NORM)).clamp(max=1.0)",
+                "(norms + SMALLEST_NORM))",
             ),
             (
                 "a part of a batch replaces the parts before it",
-                "weight.grad += total.view_as(weight)",
-                "weight.grad = total.view_as(weight)",
+                "        weight.grad += total",
+                "        weight.grad = total",
             ),
             (
                 "a network that evaluates a layer twice has a rule",

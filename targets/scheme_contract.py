@@ -17,7 +17,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from mgaudit.errors import UsageError
-from mgaudit.targets.fitting.dp_sgd import fit_privately
+from mgaudit.targets.fitting.dp_sgd import fit_stack_privately
 from mgaudit.targets.fitting.examples import Streams, TrainingExamples
 from mgaudit.targets.fitting.loop import fit
 from mgaudit.targets.fitting.privacy_plan import PrivacyPlan, default_delta
@@ -197,8 +197,6 @@ def _check_streams(scheme: Scheme, trained: _Trained, plain: _Trained) -> None:
 
 def _check_stacks(scheme: Scheme, first: _Trained) -> None:
     """Raises AssertionError where a model differs alone and in a stack; `first` is model 0."""
-    if dp_sgd_in(scheme) is not None:
-        return  # DP-SGD trains one model at a time
     together = _trained(scheme, range(MODELS))
     for index in range(MODELS):
         trained = _trained(scheme, [index]) if index else first
@@ -242,7 +240,7 @@ def _trained(
     """Returns models trained on random images as one stack, as in an audit but in float64.
 
     Args:
-        scheme: The scheme; with DP-SGD, only one model can be trained.
+        scheme: The scheme.
         indices: The indices of the models, which determine initial weights and random streams.
         training: The settings, by default TRAINING as modified by the scheme.
     """
@@ -263,8 +261,8 @@ def _trained(
         fit(models, examples, scheme, training, EXAMPLES, streams)
     else:
         plan = _privacy_plan(dp_sgd, training)
-        dp_noise = torch_generator(0, "dp-noise")
-        fit_privately(models[0], examples, scheme, training, plan, streams[0], dp_noise)
+        dp_noises = [torch_generator(0, "dp-noise", index) for index in indices]
+        fit_stack_privately(models, examples, scheme, training, plan, streams, dp_noises)
     weights = []
     for model in models:
         parameters = without_node(model).named_parameters()

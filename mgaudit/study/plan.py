@@ -35,6 +35,7 @@ from mgaudit.targets.datasets import Dataset
 from mgaudit.targets.fitting.examples import fixed_part
 from mgaudit.targets.fitting.precision import check_precision
 from mgaudit.targets.fitting.recipe import Recipe, initial_model
+from mgaudit.targets.fitting.stack_size import private_stack_size
 from mgaudit.targets.fitting.traits import Traits
 from mgaudit.targets.fitting.tuned_settings import TunedSettings
 from mgaudit.targets.own_module import RAISED, error_line
@@ -169,6 +170,9 @@ def plan_arm(
         with announced_if_slow(progress or Progress(), SLOW_ACCOUNTANT):
             plan = _planned(dp_sgd, training, design.expected_members)
     stack = _checked_stack(settings, traits, design)
+    if plan is not None:
+        network = initial_model(target.built, dataset.input_shape, len(dataset.classes), seed=0)
+        stack = private_stack_size(stack, network)
     _check_batches(training, traits, design)
     recipe = Recipe(
         target.built,
@@ -177,7 +181,7 @@ def plan_arm(
         plan,
         settings.seed,
         design.expected_members,
-        stack=stack if plan is None else 1,  # DP-SGD trains one model at a time
+        stack=stack,
         traits=traits,
     )
     _check_network(settings, recipe, dataset)

@@ -8,6 +8,7 @@ import torch
 from torch import Generator, Tensor
 
 FAR = 4  # standard deviations of a model's number of examples
+COINS_AT_ONCE = 2**18
 
 
 @dataclass(frozen=True)
@@ -68,11 +69,15 @@ def poisson_batches(
 ) -> Iterator[Tensor]:
     """Yields `steps` batches of indices that contain each example with probability `sample_rate`.
 
-    A batch (batch,) may be empty. Its indices are int64 in 0..examples - 1, in ascending order.
+    A batch (batch,) may be empty. Its indices are int64 in 0..examples - 1, in ascending order. The
+    coins of several steps are drawn at once, in the order of the steps.
     """
-    for _ in range(steps):
-        sampled = torch.rand(examples, generator=generator) < sample_rate
-        yield torch.nonzero(sampled).flatten()
+    at_once = min(max(COINS_AT_ONCE // max(examples, 1), 1), steps)
+    for first in range(0, steps, at_once):
+        drawn = min(at_once, steps - first)
+        sampled = torch.rand(drawn, examples, generator=generator) < sample_rate
+        indices = sampled.nonzero()[:, 1]
+        yield from torch.split(indices, sampled.sum(dim=1).tolist())
 
 
 def parts_of_rows(rows: int, at_once: int, views: int) -> Iterator[slice]:

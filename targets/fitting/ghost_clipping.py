@@ -4,6 +4,7 @@ It knows more layers than `mgaudit.targets.fitting.clipping`, and is the check o
 """
 
 import warnings
+from collections.abc import Sequence
 
 import torch
 from opacus.grad_sample.grad_sample_module_fast_gradient_clipping import (
@@ -31,8 +32,11 @@ class GhostClipping:
             model, max_grad_norm=1.0, loss_reduction="sum"
         )
 
-    def logits(self, x: Tensor) -> Tensor:
-        """Returns the network's logits (rows, classes) for `x` (rows, *input_shape)."""
+    def logits(self, x: Tensor, sizes: Sequence[int] | None = None) -> Tensor:
+        """Returns the network's logits (rows, classes) for `x` (rows, *input_shape).
+
+        All rows are those of one network, whatever their `sizes`.
+        """
         # contiguous() would not change the strides of grey images.
         logits: Tensor = self._wrapped(x.clone(memory_format=torch.contiguous_format))
         return logits

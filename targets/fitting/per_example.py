@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import group_norm, layer_norm, pad
 
+NUMBERS_AT_ONCE = 2**17  # that are squared at once on a CPU
+
 
 class PerExample(Protocol):
     """The gradients of one weight at the examples of a batch."""
@@ -23,6 +25,13 @@ class PerExample(Protocol):
 
     def weighted_sum(self, factors: Tensor) -> Tensor:
         """Returns the sum over examples of `factors` (examples,) times the gradient (numbers,)."""
+
+
+class OfLayer(PerExample, Protocol):
+    """The gradients of one weight that a layer's rule returns."""
+
+    def part(self, examples: slice) -> PerExample:
+        """Returns the gradients at some of the examples."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +48,10 @@ class Gradients:
         """Returns the sum over examples of `factors` (examples,) times the gradient (numbers,)."""
         return factors @ self.values
 
+    def part(self, examples: slice) -> "Gradients":
+        """Returns the gradients at some of the examples."""
+        return Gradients(self.values[examples])
+
 
 @dataclass(frozen=True)
 class Products:
@@ -54,8 +67,8 @@ class Products:
     def squared_norms(self) -> Tensor:
         """Returns the squared norm of each example's gradient (examples,)."""
         if self.inputs.shape[1] == 1:
-            of_inputs = self.inputs.square().sum(dim=(1, 2))
-            return of_inputs * self.at_outputs.square().sum(dim=(1, 2))
+            of_inputs = _squared_norms(self.inputs[:, 0])
+            return of_inputs * _squared_norms(self.at_outputs[:, 0])
         of_inputs = torch.bmm(self.inputs, self.inputs.mT)
         of_pairs = of_inputs * torch.bmm(self.at_outputs, self.at_outputs.mT)
         return of_pairs.sum(dim=(1, 2)).clamp(min=0)  # rounding may leave less than 0 of a norm 0
@@ -65,8 +78,23 @@ class Products:
         weighted = self.at_outputs * factors[:, None, None]
         return (weighted.flatten(0, 1).T @ self.inputs.flatten(0, 1)).flatten()
 
+    def part(self, examples: slice) -> "Products":
+        """Returns the gradients at some of the examples."""
+        return Products(self.inputs[examples], self.at_outputs[examples])
 
-def held(inputs: Tensor, at_outputs: Tensor) -> PerExample:
+
+def _squared_norms(rows: Tensor) -> Tensor:
+    """Returns the squared norm of each row of `rows` (rows, numbers).
+
+    On a CPU, as many rows are squared at once as its caches hold.
+    """
+    at_once = NUMBERS_AT_ONCE // rows.shape[1]
+    if rows.device.type != "cpu" or len(rows) <= at_once or not at_once:
+        return rows.square().sum(dim=1)
+    return torch.cat([some.square().sum(dim=1) for some in torch.split(rows, at_once)])
+
+
+def held(inputs: Tensor, at_outputs: Tensor) -> OfLayer:
     """Returns the gradients sum_t g_t a_t^T in the form that needs fewer multiplications.
 
     `inputs` a are (examples, positions, in) and `at_outputs` g (examples, positions, out).
@@ -92,13 +120,13 @@ class Rule:
     `inputs` and `outputs` are those of one row (1, ...).
     """
 
-    gradients: Callable[..., dict[str, PerExample]]
+    gradients: Callable[..., dict[str, OfLayer]]
     floats: Callable[..., int]
 
 
 def _linear(
     layer: nn.Linear, inputs: Tensor, at_outputs: Tensor, examples: int
-) -> dict[str, PerExample]:
+) -> dict[str, OfLayer]:
     """Returns the gradients of a linear layer; axes between first and last are positions."""
     of_inputs = inputs.reshape(examples, -1, inputs.shape[-1])
     of_outputs = at_outputs.reshape(examples, -1, at_outputs.shape[-1])
@@ -115,7 +143,7 @@ def _linear_floats(layer: nn.Linear, inputs: Tensor, outputs: Tensor) -> int:
 
 def _convolution(
     layer: nn.Conv2d, inputs: Tensor, at_outputs: Tensor, examples: int
-) -> dict[str, PerExample]:
+) -> dict[str, OfLayer]:
     """Returns the gradients of a convolution, whose positions are the pixels of its outputs."""
     patches = _patches(layer, inputs)
     of_inputs = patches.reshape(examples, -1, patches.shape[-1])
@@ -158,7 +186,7 @@ def _pair(of_rows_and_columns: str | tuple[int, ...]) -> tuple[int, int]:
 
 def _group_norm(
     layer: nn.GroupNorm, inputs: Tensor, at_outputs: Tensor, examples: int
-) -> dict[str, PerExample]:
+) -> dict[str, OfLayer]:
     """Returns the gradients of a GroupNorm's scale and shift, for each channel."""
     normalised = group_norm(inputs, layer.num_groups, None, None, layer.eps)
     by_channel = (examples, len(inputs) // examples, layer.num_channels, -1)
@@ -169,7 +197,7 @@ def _group_norm(
 
 def _layer_norm(
     layer: nn.LayerNorm, inputs: Tensor, at_outputs: Tensor, examples: int
-) -> dict[str, PerExample]:
+) -> dict[str, OfLayer]:
     """Returns the gradients of a LayerNorm's scale and shift, for each number of its shape."""
     shape = list(layer.normalized_shape)
     normalised = layer_norm(inputs, shape, None, None, layer.eps)

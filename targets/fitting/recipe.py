@@ -20,8 +20,10 @@ from mgaudit.targets.fitting.precision import exactness
 from mgaudit.targets.fitting.privacy_plan import PrivacyPlan
 from mgaudit.targets.fitting.stack import without_vmap_warnings
 from mgaudit.targets.fitting.traits import PER_EXAMPLE, Traits
+from mgaudit.targets.networks import MLP
 from mgaudit.targets.schemes import Scheme
 from mgaudit.targets.schemes.noise_nodes import without_node
+from mgaudit.targets.schemes.scheme import overrides
 from mgaudit.targets.seeds import default_generators_seeded, stream, torch_generator
 from mgaudit.targets.training import Training
 
@@ -93,12 +95,12 @@ def train(
     `dataset` is standardised, and row i of `membership` (models, examples) marks the training
     examples of model `indices[i]`. There are 1 to `recipe.stack` indices. A stack that is not full
     is padded with copies of its last model, so that a model is the same, bit for bit, whichever
-    other models are missing. A stack that does not fit into the memory of the GPU is split in half,
-    which can change the rounding.
+    other models are missing; with DP-SGD it is the same without padding. A stack that does not fit
+    into the memory of the GPU is split in half, which can change the rounding.
     Training uses one thread, so that the weights do not depend on the number of workers on the
     machine.
     """
-    missing = recipe.stack - len(indices)
+    missing = recipe.stack - len(indices) if recipe.plan is None else 0
     padded = [*indices, *[indices[-1]] * missing]
     padding = np.repeat(membership[-1:], missing, axis=0)
     rows = np.concatenate([membership, padding])
@@ -142,7 +144,8 @@ def train_at_once(
     """Returns the models with these `indices`, trained as one stack whatever the recipe's size.
 
     `dataset` and `membership` are as for `train`. `watch` is called before the first step and after
-    every step. `observe` returns a white-box adversary for a model with DP-SGD; others have none.
+    every step. `observe` returns a white-box adversary for a single model with DP-SGD; others have
+    none.
 
     Raises:
         ValueError: For `watch` with DP-SGD or clients, which do not call it, and for a network with
@@ -161,15 +164,16 @@ def train_at_once(
     models = _initial_models(recipe, dataset, indices, device)
     streams = [Streams.of_model(recipe.seed, index, device) for index in indices]
     examples = _training_examples(dataset, membership, device)
-    if examples.inputs.ndim == 4 and recipe.traits.channels_last:
+    if examples.inputs.ndim == 4 and _needs_channels_last(recipe, models[0]):
         # oneDNN and cuDNN convolve faster in channels-last order. Noise is drawn in memory order,
         # so a stack must store its inputs as a single model does; vmap does not support such
         # weights.
         inputs = examples.inputs.to(memory_format=torch.channels_last)
         examples = replace(examples, inputs=inputs)
-        if len(models) == 1 and recipe.training.clients == 1:
-            (model,) = models
-            models = [model.to(memory_format=torch.channels_last)]  # type: ignore[call-overload]
+        alone = len(models) == 1 and recipe.training.clients == 1
+        if alone or recipe.plan is not None:
+            last = torch.channels_last
+            models = [model.to(memory_format=last) for model in models]  # type: ignore[call-overload]
     examples = examples.with_fixed_noise(recipe.scheme, len(dataset.classes), streams)
     with exactness(recipe.training.precision, device):
         fitted = _fit(recipe, models, examples, indices, streams, watch, observe)
@@ -193,6 +197,16 @@ def _initial_models(
         model = initial_model(extended, dataset.input_shape, len(dataset.classes), seed)
         models.append(model.to(device))
     return models
+
+
+def _needs_channels_last(recipe: Recipe, model: nn.Module) -> bool:
+    """Returns whether images are stored in channels-last order.
+
+    An MLP flattens images, which takes a copy in this order. But noise on the inputs is drawn in
+    the order of memory, which must stay the same.
+    """
+    only_flattens = type(model) is MLP and not overrides(recipe.scheme, "inputs")
+    return recipe.traits.channels_last and not only_flattens
 
 
 def _training_examples(
@@ -223,22 +237,24 @@ def _fit(
 ) -> Fitted:
     """Trains the models in place: with DP-SGD if there is a plan, with clients, or plainly.
 
-    With DP-SGD or clients there must be exactly one model.
+    With clients or `observe` there must be exactly one model.
     """
     scheme, training, members = recipe.scheme, recipe.training, recipe.members
     device = examples.inputs.device
     if recipe.plan is None and training.clients == 1:
         draws = recipe.traits.draws
         return fit(models, examples, scheme, training, members, streams, watch, draws=draws)
-    (model,), (own,) = models, streams
     if recipe.plan is None:
+        (model,), (own,) = models, streams
         clients = client_streams(recipe.seed, indices[0], training.clients, device)
         return fit_federated(model, examples, scheme, training, members, own, clients)
-    # Imported here: Opacus takes as long to import as torch, and only DP-SGD needs it.
-    from mgaudit.targets.fitting.dp_sgd import fit_privately
+    # Imported here, because only DP-SGD needs it.
+    from mgaudit.targets.fitting.dp_sgd import fit_stack_privately
 
-    dp_noise = torch_generator(recipe.seed, "dp-noise", indices[0], device)
-    return fit_privately(model, examples, scheme, training, recipe.plan, own, dp_noise, observe)
+    dp_noises = [torch_generator(recipe.seed, "dp-noise", index, device) for index in indices]
+    return fit_stack_privately(
+        models, examples, scheme, training, recipe.plan, streams, dp_noises, observe
+    )
 
 
 def _trained_model(model: nn.Module, finite: bool, steps: int) -> TrainedModel:

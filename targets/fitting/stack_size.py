@@ -9,8 +9,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from mgaudit.targets.fitting.per_example import rule_of
 from mgaudit.targets.fitting.precision import exactness
 from mgaudit.targets.fitting.stacked_layers import CHAINS
+from mgaudit.targets.schemes.noise_nodes import NoiseNode
 
 # Floating point operations of a forward pass with one batch. Below these, most of the time of a
 # training step is the overhead of operations, which a stack shares. On a CPU with AVX-512, a stack
@@ -35,6 +37,25 @@ def stack_size(operations: int, models: int, device: str) -> int:
         if candidate <= most and work <= SMALL_STEP[device]:
             size = candidate
     return size
+
+
+# Layers without weights of their own that compute each number of an example in the same way, bit
+# for bit, wherever the example is in a batch.
+EXACT = (nn.Sequential, nn.Flatten, nn.ReLU, nn.MaxPool2d, NoiseNode)
+
+
+def private_stack_size(stack: int, network: nn.Module) -> int:
+    """Returns the stack size for DP-SGD if it is `stack` for plain training of `network`.
+
+    It is 1 for layers that only Opacus clips, and for networks whose models would not be the same,
+    bit for bit, in every stack.
+    """
+    for layer in network.modules():
+        weights = list(layer.parameters(recurse=False))
+        known = rule_of(layer) is not None if weights else type(layer) in (*CHAINS, *EXACT)
+        if not known:
+            return 1
+    return stack
 
 
 def forward_operations(network: nn.Module, input_shape: Sequence[int], batch_size: int) -> int:

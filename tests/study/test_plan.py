@@ -77,3 +77,12 @@ def test_models_of_dp_sgd_are_kept_whatever_is_proved_of_them() -> None:
     assert key(proved) == key(claim)
     for name in ("noise_multiplier", "max_grad_norm", "sample_rate", "steps", "views", "averaging"):
         assert key(replace(claim, **{name: 17})) != key(claim)
+
+
+def test_models_of_dp_sgd_are_stacked_as_others_where_their_network_allows_it(
+    small: dict[str, Any],
+) -> None:
+    shared = {"schemes": ["none", "dp-sgd:noise_multiplier=0"], "models": 4, "stack": 2}
+    for target, expected in {"mlp": 2, "resnet": 1}.items():
+        plan = plan_study(study_settings({**small, **shared, "target": target}))
+        assert [arm.recipe.stack for arm in plan.arms] == [2, expected]
