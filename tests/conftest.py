@@ -12,7 +12,9 @@ from hypothesis import settings
 from matplotlib.figure import Figure
 from threadpoolctl import threadpool_limits
 
+from mgaudit.compute import parallel
 from mgaudit.reports.figures.drawing import Drawing
+from mgaudit.storage.run_folder import RunFolder
 from mgaudit.targets.fitting import privacy_plan
 
 # A machine that is busy must not fail a test, and the same code must not fail today and pass
@@ -44,6 +46,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def one_thread() -> Iterator[None]:
     """One thread: OpenMP's threads spin while they wait, which is slow on a busy machine."""
     with threadpool_limits(1):
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_job_unless_a_test_names_more() -> Iterator[None]:
+    """Tests run one process a core, and the start of a worker takes longer than a small study."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parallel, "cpu_count", lambda: 1)
         yield
 
 
@@ -90,6 +100,12 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 def blank_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Omits the figures of reports, because matplotlib takes longer than a small run."""
     monkeypatch.setattr(Drawing, "figure", property(lambda _: Figure(figsize=(1, 1))))
+
+
+@pytest.fixture
+def no_reports(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Omits the reports of runs, which take longer than a small run."""
+    monkeypatch.setattr(RunFolder, "write_reports", lambda *_: [])
 
 
 @pytest.fixture

@@ -57,8 +57,8 @@ def test_digits_are_those_of_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> No
         monkeypatch.setattr("mgaudit.targets.datasets.digits.find_spec", find)
         _images_and_labels.cache_clear()
         digits = load("digits", None, generator())
-        assert np.array_equal(digits.inputs.reshape(-1, 64), images[~test])
-        assert np.array_equal(digits.labels, labels[~test])
+        assert np.array_equal(digits.inputs.reshape(-1, 64), images[~test][digits.indices])
+        assert np.array_equal(digits.labels, labels[~test][digits.indices])
         assert np.array_equal(digits.test_inputs.reshape(-1, 64), images[test])
         assert np.array_equal(digits.test_labels, labels[test])
 
