@@ -15,6 +15,7 @@ from threadpoolctl import threadpool_limits
 from mgaudit.compute import parallel
 from mgaudit.reports.figures.drawing import Drawing
 from mgaudit.storage.run_folder import RunFolder
+from mgaudit.study import ceiling
 from mgaudit.targets.fitting import privacy_plan
 
 # A machine that is busy must not fail a test, and the same code must not fail today and pass
@@ -59,10 +60,11 @@ def one_job_unless_a_test_names_more() -> Iterator[None]:
 
 @pytest.fixture(autouse=True, scope="session")
 def one_search_for_each_noise_multiplier() -> Iterator[None]:
-    """Caches noise multipliers, which take seconds to compute and which many tests share."""
+    """Caches what the accountants compute, which takes seconds and which many tests share."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(privacy_plan, "noise_for_epsilon", cache(privacy_plan.noise_for_epsilon))
         patch.setattr(privacy_plan, "privacy_bounds", cache(privacy_plan.privacy_bounds))
+        patch.setattr(ceiling, "trade_off", cache(ceiling.trade_off))
         yield
 
 
