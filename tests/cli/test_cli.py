@@ -542,7 +542,7 @@ def test_ctrl_c_ends_with_130_and_leaves_nothing_half_written(
 def test_ctrl_c_of_one_of_two_identical_runs_leaves_the_other_its_folder(
     tmp_path: Path, own_cache: Path, interrupted: int
 ) -> None:
-    slower = ["15" if word == "8" else word for word in SLOW]  # epochs
+    slower = ["30" if word == "8" else word for word in SLOW]  # epochs
     both = [process(tmp_path, "run", *slower, "--jobs", "1") for _ in range(2)]
     deadline = time.monotonic() + 120
     while len(list(tmp_path.glob("runs/*/.in-use-*"))) < 2:
