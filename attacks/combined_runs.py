@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import chi2
+from scipy.special import chdtri
 
 from mgaudit.attacks.epsilon import check_delta, check_significance
 from mgaudit.attacks.one_run import Guesses, one_run_fdp_epsilon
@@ -110,7 +110,7 @@ def _largest_combined(table: Floats, significance: float) -> float:
     position = (table < candidates[:, np.newaxis, np.newaxis]).sum(axis=2)
     p_values = np.append(LEVELS[:-1], 1.0)[position]
     statistics = -2 * np.log(p_values).sum(axis=1)
-    rejected = candidates[statistics > chi2.isf(significance, 2 * len(table))]
+    rejected = candidates[statistics > chdtri(2 * len(table), significance)]
     return float(rejected.max(initial=0.0))
 
 

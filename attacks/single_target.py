@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from mgaudit.attacks.intervals import LEVEL, Interval, clopper_pearson
+from mgaudit.attacks.ranks import share_below
 from mgaudit.attacks.roc import roc
 
 Floats = NDArray[np.float64]
@@ -17,7 +18,7 @@ def delong(scores: Floats, membership: NDArray[np.bool_]) -> tuple[float, float]
 
     S_members is the sample variance, over members, of the share of non-members with a lower score,
     ties counted half. S_others is the sample variance, over non-members, of the share of members
-    with a lower score. Both are computed from mid-ranks (Sun and Xu 2014).
+    with a lower score.
 
     Args:
         scores: Scores (examples,), float64, finite; higher means member.
@@ -36,11 +37,8 @@ def delong(scores: Floats, membership: NDArray[np.bool_]) -> tuple[float, float]
             "membership must hold 2 or more members and non-members, "
             f"got {len(members)} and {len(others)}"
         )
-    from scipy import stats  # imported here because it takes a second
-
-    ranks = stats.rankdata(scores)
-    members_win = (ranks[membership] - stats.rankdata(members)) / len(others)
-    others_win = (ranks[~membership] - stats.rankdata(others)) / len(members)
+    members_win = share_below(members, others)
+    others_win = share_below(others, members)
     variance_of_members = members_win.var(ddof=1) / len(members)
     variance_of_others = others_win.var(ddof=1) / len(others)
     return auc, float(variance_of_members + variance_of_others)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize, special, stats
+from scipy import optimize, special
 
 from mgaudit.attacks.epsilon import check_significance
 from mgaudit.attacks.intervals import lower_limit
@@ -109,9 +109,9 @@ def noise_limits(records: StepRecords, significance: float) -> NoiseLimits:
     t, degrees, scale = two_samples(with_canary, without)
     difference = float(with_canary.mean() - without.mean())
     error = difference / t if t else 0.0
-    half = float(stats.t.ppf(1 - significance, degrees)) * abs(error)
+    half = float(special.stdtrit(degrees, 1 - significance)) * abs(error)
     squares = float((records.residuals**2).sum())
-    quantile = float(stats.chi2.ppf(significance, len(coins)))
+    quantile = 2 * float(special.gammaincinv(len(coins) / 2, significance))
     return NoiseLimits(
         by_guesses=None if least_share <= 0.5 else 1 / (2 * float(special.ndtri(least_share))),
         by_t=_noise_of_effect(_least_noncentrality(t, degrees, significance) / scale),
@@ -154,6 +154,7 @@ def _least_noncentrality(t: float, degrees: int, significance: float) -> float:
     if degrees > EXACT_DEGREES:
         quantile = float(special.ndtri(1 - significance))
         return t - quantile * math.sqrt(1 + t**2 / (2 * degrees))
+    from scipy import stats  # imported here because it takes a second
 
     def excess(noncentrality: float) -> float:
         return float(stats.nct.sf(t, degrees, noncentrality)) - significance

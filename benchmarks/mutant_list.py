@@ -728,18 +728,13 @@ INTERVALS = [
         [
             (
                 "DeLong's shares of members are of the wrong side",
-                "(ranks[membership] - stats.rankdata(members)) / len(others)",
-                "(ranks[membership] - stats.rankdata(members)) / len(members)",
+                "members_win = share_below(members, others)",
+                "members_win = share_below(members, members)",
             ),
             (
                 "DeLong's variance divides by the members twice",
                 "others_win.var(ddof=1) / len(others)",
                 "others_win.var(ddof=1) / len(members)",
-            ),
-            (
-                "DeLong's ranks count a tie as won",
-                "ranks = stats.rankdata(scores)",
-                'ranks = stats.rankdata(scores, method="max")',
             ),
             (
                 "the effective number of pairs lacks 1 - AUC",
@@ -750,6 +745,33 @@ INTERVALS = [
                 "the population's threshold is that of N non-members instead of N + 1",
                 "fpr * (others + 1)",
                 "fpr * others",
+            ),
+        ],
+    ),
+    *of_file(
+        "attacks/ranks.py",
+        ["tests/attacks/test_single_target.py"],
+        [
+            (
+                "DeLong's shares count a tie as won",
+                "(below + up_to) / (2 * len(ordered))",
+                "up_to / len(ordered)",
+            ),
+        ],
+    ),
+    *of_file(
+        "targets/datasets/near_duplicates.py",
+        ["tests/targets/test_near_duplicates.py"],
+        [
+            (
+                "a point of the second block is a neighbour of itself",
+                "nearness[rows, first + rows] = np.inf",
+                "nearness[rows, rows] = np.inf",
+            ),
+            (
+                "the distances are those to the origin",
+                "squares - 2 * (block @ points.T)",
+                "squares - 0 * (block @ points.T)",
             ),
         ],
     ),
@@ -849,8 +871,8 @@ EPSILON_BOUNDS = [
         [
             (
                 "Fisher's statistic has one degree of freedom for each run",
-                "chi2.isf(significance, 2 * len(table))",
-                "chi2.isf(significance, len(table))",
+                "chdtri(2 * len(table), significance)",
+                "chdtri(len(table), significance)",
             ),
             (
                 "p-values are rounded down",
@@ -1852,8 +1874,8 @@ WHITE_BOX = [
             ),
             (
                 "the residuals give the estimate in place of its upper limit",
-                "stats.chi2.ppf(significance, len(coins))",
-                "stats.chi2.ppf(0.5, len(coins))",
+                "special.gammaincinv(len(coins) / 2, significance)",
+                "special.gammaincinv(len(coins) / 2, 0.5)",
             ),
         ],
     ),
@@ -1863,8 +1885,8 @@ WHITE_BOX = [
         [
             (
                 "less of a contribution raises the alarm",
-                "float(stats.t.sf(t, degrees)), difference, 1.0)",
-                "float(stats.t.cdf(t, degrees)), difference, 1.0)",
+                "float(special.stdtr(degrees, -t)), difference, 1.0)",
+                "float(special.stdtr(degrees, t)), difference, 1.0)",
             ),
             (
                 "too much noise raises the alarm",

@@ -12,7 +12,10 @@ from hypothesis import settings
 from matplotlib.figure import Figure
 from threadpoolctl import threadpool_limits
 
+from mgaudit.compute import parallel
 from mgaudit.reports.figures.drawing import Drawing
+from mgaudit.storage.run_folder import RunFolder
+from mgaudit.study import ceiling
 from mgaudit.targets.fitting import privacy_plan
 
 # A machine that is busy must not fail a test, and the same code must not fail today and pass
@@ -48,11 +51,20 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True, scope="session")
+def one_job_unless_a_test_names_more() -> Iterator[None]:
+    """Tests run one process a core, and the start of a worker takes longer than a small study."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parallel, "cpu_count", lambda: 1)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
 def one_search_for_each_noise_multiplier() -> Iterator[None]:
-    """Caches noise multipliers, which take seconds to compute and which many tests share."""
+    """Caches what the accountants compute, which takes seconds and which many tests share."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(privacy_plan, "noise_for_epsilon", cache(privacy_plan.noise_for_epsilon))
         patch.setattr(privacy_plan, "privacy_bounds", cache(privacy_plan.privacy_bounds))
+        patch.setattr(ceiling, "trade_off", cache(ceiling.trade_off))
         yield
 
 
@@ -90,6 +102,12 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 def blank_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Omits the figures of reports, because matplotlib takes longer than a small run."""
     monkeypatch.setattr(Drawing, "figure", property(lambda _: Figure(figsize=(1, 1))))
+
+
+@pytest.fixture
+def no_reports(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Omits the reports of runs, which take longer than a small run."""
+    monkeypatch.setattr(RunFolder, "write_reports", lambda *_: [])
 
 
 @pytest.fixture

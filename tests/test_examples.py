@@ -6,10 +6,14 @@ import sys
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
+from matplotlib.figure import Figure
 
 import mgaudit
+from mgaudit.reports.figures.drawing import Drawing
+from mgaudit.storage.run_folder import RunFolder
 from tests.notebooks import (
     EXAMPLES,
     FIGURE,
@@ -47,6 +51,15 @@ def path_of(name: str) -> Path:
     return EXAMPLES / f"{name}.ipynb"
 
 
+def without_figures(
+    *arguments: Any, write: Callable[..., list[Path]] = RunFolder.write_reports, **options: Any
+) -> list[Path]:
+    """Writes reports with blank figures, which take less time than those of all the runs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Drawing, "figure", property(lambda _: Figure(figsize=(1, 1))))
+        return write(*arguments, **options)
+
+
 @pytest.fixture(scope="module")
 def executed(tmp_path_factory: pytest.TempPathFactory) -> Executed:
     """Runs a notebook once; all notebooks share trained models."""
@@ -56,6 +69,7 @@ def executed(tmp_path_factory: pytest.TempPathFactory) -> Executed:
     def execution(name: str) -> Execution:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("MGAUDIT_CACHE", str(models))
+            patch.setattr(RunFolder, "write_reports", without_figures)
             return execute(path_of(name), tmp_path_factory.mktemp("run"))
 
     return execution

@@ -14,6 +14,7 @@ LARGEST_RATIO = 0.2
 CHANCE = 0.01
 FEATURES = 64  # of more, random projections are compared
 MOST_EXAMPLES = 20_000
+ROWS_AT_ONCE = 256  # for which all distances are in memory
 FEWEST = 0.01  # share of near-duplicates among distinct examples; fewer change no interval
 
 
@@ -34,14 +35,12 @@ def near_duplicates(inputs: NDArray[np.floating], copies: CopyGroups) -> CopyGro
         return copies
     from scipy.sparse import coo_array  # imported here because workers need no scipy
     from scipy.sparse.csgraph import connected_components
-    from sklearn.neighbors import NearestNeighbors
 
     points = _points(inputs[distinct])
-    found = NearestNeighbors(n_neighbors=NEIGHBOURS + 1).fit(points)
-    distances, neighbours = found.kneighbors(points)
-    limit = largest_ratio(points.shape[1]) * distances[:, -1:]
-    rows, columns = np.nonzero(distances[:, 1:] <= limit)
-    others = neighbours[:, 1:][rows, columns]
+    distances, neighbours = _nearest(points)
+    limit = largest_ratio(points.shape[1]) * distances.max(axis=1, keepdims=True)
+    rows, columns = np.nonzero(distances <= limit)
+    others = neighbours[rows, columns]
     size = len(distinct)
     links = coo_array((np.ones(len(rows)), (rows, others)), shape=(size, size))
     _, component = connected_components(links, directed=False)
@@ -76,6 +75,27 @@ def largest_ratio(features: int) -> float:
     (0.0005, 0.2)
     """
     return float(min(LARGEST_RATIO, (CHANCE / NEIGHBOURS) ** (1 / features)))
+
+
+def _nearest(points: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Returns the distances to the NEIGHBOURS nearest other points, and their indices.
+
+    Both arrays have the shape (points, NEIGHBOURS); the neighbours of a point are in no order. This
+    compares all pairs, because the import of scikit-learn's search takes longer than most audits.
+    """
+    squares = (points**2).sum(axis=1)
+    distances = np.empty((len(points), NEIGHBOURS))
+    neighbours = np.empty((len(points), NEIGHBOURS), dtype=np.int64)
+    for first in range(0, len(points), ROWS_AT_ONCE):
+        block = points[first : first + ROWS_AT_ONCE]
+        rows = np.arange(len(block))
+        nearness = squares - 2 * (block @ points.T)  # the squared distance less that of the origin
+        nearness[rows, first + rows] = np.inf
+        nearest = np.argpartition(nearness, NEIGHBOURS - 1, axis=1)[:, :NEIGHBOURS]
+        neighbours[first + rows] = nearest
+        differences = points[nearest] - block[:, np.newaxis]
+        distances[first + rows] = np.linalg.norm(differences, axis=2)
+    return distances, neighbours
 
 
 def _points(inputs: NDArray[np.floating]) -> NDArray[np.float64]:

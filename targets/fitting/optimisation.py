@@ -4,9 +4,10 @@ from collections.abc import Iterable
 
 from torch import Tensor
 from torch.nn.functional import cross_entropy, one_hot
-from torch.optim import SGD, Adam, Optimizer
+from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LRScheduler
 
+from mgaudit.targets.optimizers import SGD, Adam
 from mgaudit.targets.training import Training
 
 

@@ -48,11 +48,15 @@ def listen_to_ctrl_c() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
+# The imports that it must do without take longer than a small run.
 WITHOUT_REPORTS = """
+import sys
 from mgaudit.storage.run_folder import RunFolder
 RunFolder.write_reports = lambda *_: []
 from mgaudit.cli.app import app
-app()
+app(standalone_mode=False)
+loaded = {"torch._dynamo", "scipy.stats", "sklearn", "pandas"} & set(sys.modules)
+assert not loaded, loaded
 """
 
 

@@ -122,7 +122,6 @@ def session(tmp_path: Path, shared_cache: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("MGAUDIT_CACHE", str(shared_cache))
-    monkeypatch.setattr("mgaudit.compute.parallel.cpu_count", lambda: 1)
     monkeypatch.setattr(RunFolder, "write_reports", lambda *_: [])
     monkeypatch.setattr(
         "mgaudit.study.design.resample_counts", partial(resample_counts, resamples=20)

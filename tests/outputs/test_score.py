@@ -48,6 +48,14 @@ def numbers(result: mgaudit.Result) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
+def of_outputs(tmp_path_factory: pytest.TempPathFactory) -> mgaudit.Result:
+    """The audit of `outputs()` by all attacks that are possible."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RunFolder, "write_reports", lambda *_: [])
+        return scored(**outputs(), out=tmp_path_factory.mktemp("score"))
+
+
+@pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> mgaudit.Result:
     folder = tmp_path_factory.mktemp("run")
     with pytest.MonkeyPatch.context() as patch:
@@ -89,16 +97,18 @@ def test_observations_of_a_run_give_its_numbers_to_the_last_digit(
     [torch.tensor, np.ndarray.tolist, lambda values: np.asfortranarray(values), list],
     ids=["tensor", "nested lists", "Fortran", "list of arrays"],
 )
-def test_every_form_of_arrays_gives_the_same_numbers(convert: Any) -> None:
+def test_every_form_of_arrays_gives_the_same_numbers(
+    convert: Any, of_outputs: mgaudit.Result
+) -> None:
     arrays = outputs()
-    expected = numbers(scored(**arrays))
+    expected = numbers(of_outputs)
     converted = {name: convert(values) for name, values in arrays.items()}
     pd.testing.assert_frame_equal(numbers(scored(**converted)), expected)
 
 
-def test_probabilities_give_the_numbers_of_their_logits() -> None:
+def test_probabilities_give_the_numbers_of_their_logits(of_outputs: mgaudit.Result) -> None:
     arrays = outputs()
-    expected = numbers(scored(**arrays))
+    expected = numbers(of_outputs)
     probabilities = np.exp(arrays["logits"])
     probabilities /= probabilities.sum(axis=-1, keepdims=True)
     result = scored(**{**arrays, "logits": probabilities}, outputs="probabilities")
@@ -349,7 +359,7 @@ def test_the_command_repeats_the_audit_of_arrays() -> None:
     pd.testing.assert_frame_equal(numbers(repeated), numbers(result), check_exact=True)
 
 
-def test_files_on_the_command_line(tmp_path: Path) -> None:
+def test_files_on_the_command_line(of_outputs: mgaudit.Result) -> None:
     arrays = outputs()
     np.savez("outputs.npz", **arrays)
     members = np.where(arrays["membership"][0], "yes", "no")
@@ -363,7 +373,7 @@ def test_files_on_the_command_line(tmp_path: Path) -> None:
             folder / "logits/0000000010.npy", arrays["logits"][model][:, np.newaxis, np.newaxis]
         )
     np.save("lira/y_train.npy", arrays["labels"])
-    expected = numbers(scored(**arrays))
+    expected = numbers(of_outputs)
     for path in ("outputs.npz", "lira"):
         ran = CliRunner().invoke(app, ["score", path, "--out", f"of {path}"])
         assert ran.exit_code == 0, ran.output
@@ -381,12 +391,14 @@ def test_an_own_attack_scores_given_outputs() -> None:
 
 
 @pytest.mark.parametrize("kind", ["logits", "one target", "scores"])
-def test_all_formats_show_an_audit_of_given_models(kind: str, tmp_path: Path) -> None:
+def test_all_formats_show_an_audit_of_given_models(
+    kind: str, tmp_path: Path, of_outputs: mgaudit.Result
+) -> None:
     arrays = outputs()
     if kind == "scores":
         result = scored(scores=arrays["logits"][0, :, 0], membership=arrays["membership"][0])
     else:
-        result = scored(**arrays, targets=1 if kind == "one target" else None)
+        result = scored(**arrays, targets=1) if kind == "one target" else of_outputs
     for suffix in ("html", "csv", "json"):
         assert result.save(tmp_path / f"report.{suffix}").stat().st_size > 0
     html = (tmp_path / "report.html").read_text()
@@ -397,9 +409,8 @@ def test_all_formats_show_an_audit_of_given_models(kind: str, tmp_path: Path) ->
             assert FORMATS[name].render(result._document)
 
 
-def test_a_run_of_given_models_is_not_attacked_again() -> None:
-    result = scored(**outputs())
+def test_a_run_of_given_models_is_not_attacked_again(of_outputs: mgaudit.Result) -> None:
     with pytest.raises(mgaudit.UsageError, match="mgaudit score"):
-        result.attack("rmia", quiet=True)
+        of_outputs.attack("rmia", quiet=True)
     with pytest.raises(mgaudit.UsageError, match="mgaudit score"):
-        result.observations()
+        of_outputs.observations()

@@ -133,6 +133,7 @@ def test_the_number_of_workers_changes_no_bit(
 
 
 def test_nothing_is_trained_twice(small: dict[str, Any]) -> None:
+    small["attacks"] = ["lira", "loss"]
     first, repeat, other_attack, more, other_training = (Counting() for _ in range(5))
     study, _ = run(small, progress=first)
     assert (first.trained, first.reused) == (12, 0)

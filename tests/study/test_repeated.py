@@ -61,13 +61,6 @@ def test_the_runs_are_nearly_as_far_apart_as_the_claim_allows() -> None:
     )
 
 
-def test_the_scores_do_not_depend_on_the_number_of_processes() -> None:
-    plan = plan_dp_audit(dp_audit_settings(SMALL | {"runs": 25}))
-    one, two = (run_dp_audit(plan, jobs, Progress())[1]["scores"] for jobs in (1, 2))
-    np.testing.assert_array_equal(one, two)
-    assert len(set(one)) == 50
-
-
 class Trainings(Progress):
     """Keeps what is said of the trainings, in its order."""
 
@@ -87,17 +80,32 @@ class Trainings(Progress):
         self.events.append(("ended",))
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
-def test_the_progress_counts_the_trainings_of_each_task(jobs: int) -> None:
+@pytest.fixture(scope="module")
+def by_jobs() -> dict[int, tuple[str, np.ndarray, list[tuple[Any, ...]]]]:
+    """The label of 25 runs, their scores, and what was said of the trainings, by processes."""
     plan = plan_dp_audit(dp_audit_settings(SMALL | {"runs": 25}))
-    progress = Trainings()
-    run_dp_audit(plan, jobs, progress)
-    label = plan.arm.settings.label
-    after = [event[0] for event in progress.events].index("started")
+    found = {}
+    for jobs in (1, 2):
+        progress = Trainings()
+        _, arrays = run_dp_audit(plan, jobs, progress)
+        found[jobs] = (plan.arm.settings.label, arrays["scores"], progress.events)
+    return found
+
+
+def test_the_scores_do_not_depend_on_the_number_of_processes(by_jobs: dict[int, Any]) -> None:
+    one, two = (scores for _, scores, _ in by_jobs.values())
+    np.testing.assert_array_equal(one, two)
+    assert len(set(one)) == 50
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_the_progress_counts_the_trainings_of_each_task(jobs: int, by_jobs: dict[int, Any]) -> None:
+    label, _, events = by_jobs[jobs]
+    after = [event[0] for event in events].index("started")
     assert ("stage", f"{label}: training 50 times, each second time without the canary") in (
-        progress.events[:after]
+        events[:after]
     )
-    assert progress.events[after:] == [
+    assert events[after:] == [
         ("started", label, 50, 0),
         ("trained", 25),
         ("trained", 25),
@@ -147,6 +155,8 @@ def test_what_cannot_be_audited_is_refused(tmp_path: Path) -> None:
             adversary="repeated",
             target=without_linear_layers,
             scheme="dp-sgd:noise_multiplier=1",
+            examples=100,
+            epochs=1,
             runs=20,
             out=tmp_path,
             quiet=True,

@@ -44,6 +44,7 @@ def test_each_stack_is_of_one_share(count: int) -> None:
         assert sum(share.has(position) for share in shares) == 1
 
 
+@pytest.mark.usefixtures("no_reports")
 def test_three_shares_and_then_the_run_give_the_result_of_one_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

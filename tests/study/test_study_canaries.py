@@ -15,7 +15,10 @@ from mgaudit.settings.canaries import CanariesChoice, canaries_choice
 from mgaudit.settings.grid import grid_settings
 from mgaudit.settings.study_settings import study_settings
 from mgaudit.storage.join import joined, read_runs
+from mgaudit.storage.run_folder import RunFolder
 from mgaudit.study.design import draw_design
+
+pytestmark = pytest.mark.usefixtures("no_reports")
 
 SMALL: dict[str, Any] = {
     "target": "mlp:hidden=64",
@@ -31,7 +34,9 @@ SMALL: dict[str, Any] = {
 @pytest.fixture(scope="module")
 def audited(tmp_path_factory: pytest.TempPathFactory) -> mgaudit.Result:
     out = tmp_path_factory.mktemp("runs")
-    return mgaudit.run(canaries="mislabelled:40", plain=True, dp=False, out=out, **SMALL)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RunFolder, "write_reports", lambda *_: [])
+        return mgaudit.run(canaries="mislabelled:40", plain=True, dp=False, out=out, **SMALL)
 
 
 def test_the_result_has_the_first_attack_on_the_canaries_alone(audited: mgaudit.Result) -> None:

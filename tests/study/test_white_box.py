@@ -102,9 +102,18 @@ def values(result: mgaudit.DPResult) -> dict[str, float]:
     return dict(zip(checks.name, checks.value, strict=True))
 
 
-def test_an_audit_of_our_own_dp_sgd_comes_near_its_claim(tmp_path: Path) -> None:
-    result = mgaudit.audit_dp(**SMALL, out=tmp_path)
-    record = result.record
+@pytest.fixture(scope="module")
+def own_audit(tmp_path_factory: pytest.TempPathFactory) -> mgaudit.DPResult:
+    """The audit of our own DP-SGD, with its run directory and reports."""
+    folder = tmp_path_factory.mktemp("own-audit")
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        patch.setenv("MGAUDIT_CACHE", str(folder / "cache"))
+        warnings.simplefilter("ignore")
+        return mgaudit.audit_dp(**SMALL, out=folder / "runs")
+
+
+def test_an_audit_of_our_own_dp_sgd_comes_near_its_claim(own_audit: mgaudit.DPResult) -> None:
+    result, record = own_audit, own_audit.record
     assert record.epsilon_claimed is not None
     assert record.white_box is not None
     assert (record.adversary, record.canaries, record.white_box.steps) == ("white-box", 64, 37)
@@ -118,8 +127,10 @@ def test_an_audit_of_our_own_dp_sgd_comes_near_its_claim(tmp_path: Path) -> None
     assert result.arrays["scores"].shape == result.arrays["coins"].shape == (37, 64)
 
 
-def test_an_implied_epsilon_is_the_accountants_at_the_noise_limit(tmp_path: Path) -> None:
-    record = mgaudit.audit_dp(**SMALL, out=tmp_path).record
+def test_an_implied_epsilon_is_the_accountants_at_the_noise_limit(
+    own_audit: mgaudit.DPResult,
+) -> None:
+    record = own_audit.record
     facts = record.white_box
     assert facts is not None
     for bound in record.bounds:
@@ -390,9 +401,8 @@ def test_arguments_of_another_adversary_are_refused(
         mgaudit.audit_dp(adversary=adversary, **changes, quiet=True)
 
 
-def test_a_run_is_shown_again(tmp_path: Path) -> None:
-    result = mgaudit.audit_dp(**SMALL, out=tmp_path)
-    run = CliRunner().invoke(app, ["runs", "show", str(result.path)])
+def test_a_run_is_shown_again(own_audit: mgaudit.DPResult) -> None:
+    run = CliRunner().invoke(app, ["runs", "show", str(own_audit.path)])
     assert run.exit_code == 0, run.output
     assert "No alarm: " in run.stdout
 
@@ -405,9 +415,8 @@ def test_without_a_step_there_is_no_result() -> None:
         auditor.result()
 
 
-def test_every_check_has_words(tmp_path: Path) -> None:
-    own = mgaudit.audit_dp(**SMALL, out=tmp_path)
-    assert list(own.checks().name) == list(CHECK_WORDS)
+def test_every_check_has_words(own_audit: mgaudit.DPResult) -> None:
+    assert list(own_audit.checks().name) == list(CHECK_WORDS)
     of_loop = [name for name, words in CHECK_WORDS.items() if not words.deterministic]
     assert list(audited(loop()).checks().name) == of_loop
 
@@ -435,11 +444,10 @@ def shown(result: mgaudit.DPResult) -> list[str]:
 
 
 def test_a_contribution_above_the_clip_norm_is_an_alarm(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    own_audit: mgaudit.DPResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    right = mgaudit.audit_dp(**SMALL, out=tmp_path)
-    assert values(right)["contribution-in-batch"] == pytest.approx(1, abs=1e-4)
-    assert shown(right) == ["1", "1", "1", "passed"]
+    assert values(own_audit)["contribution-in-batch"] == pytest.approx(1, abs=1e-4)
+    assert shown(own_audit) == ["1", "1", "1", "passed"]
     monkeypatch.setattr(dp_sgd, "clipper_of", ThreeTimesTooLong.of_network)
     wrong = mgaudit.audit_dp(**SMALL, out=tmp_path)
     assert shown(wrong) == ["3", "1", "0", "failed"]

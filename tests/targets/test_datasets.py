@@ -1,14 +1,17 @@
 import inspect
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.datasets import load_digits
 
 from mgaudit.errors import UsageError
 from mgaudit.settings.datasets import dataset_choice, load
 from mgaudit.targets.datasets import DATASETS, Dataset, Reader
+from mgaudit.targets.datasets.digits import _images_and_labels
 from mgaudit.targets.ranges import Range
 
 
@@ -45,6 +48,19 @@ def test_digits_are_embedded_and_split_the_same_each_time() -> None:
     assert digits.test_inputs.shape == (599, 1, 8, 8)
     assert digits.classes == tuple("0123456789")
     assert set(np.unique(digits.test_labels)) == set(range(10))
+
+
+def test_digits_are_those_of_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
+    images, labels = load_digits(return_X_y=True)
+    test = np.arange(len(labels)) % 3 == 0
+    for find in (find_spec, lambda _: None):  # scikit-learn's file, and its function
+        monkeypatch.setattr("mgaudit.targets.datasets.digits.find_spec", find)
+        _images_and_labels.cache_clear()
+        digits = load("digits", None, generator())
+        assert np.array_equal(digits.inputs.reshape(-1, 64), images[~test][digits.indices])
+        assert np.array_equal(digits.labels, labels[~test][digits.indices])
+        assert np.array_equal(digits.test_inputs.reshape(-1, 64), images[test])
+        assert np.array_equal(digits.test_labels, labels[test])
 
 
 def test_examples_are_drawn_without_replacement_and_a_larger_draw_extends_a_smaller() -> None:
