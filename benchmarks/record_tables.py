@@ -197,6 +197,16 @@ RECORDINGS = {
             ),
         },
     ),
+    "private-step": Recording(
+        "python benchmarks/private_step.py --other CHECKOUT",
+        {
+            "private-step": (
+                *("network", "batch", "other's plain step, ms", "plain step, ms"),
+                *("private step, ms", "private step in a stack of 8, ms", "noise, ms"),
+                *("private ÷ other's plain", "floor", "aim", "alone ÷ stacked"),
+            )
+        },
+    ),
     "whole-audit": Recording(
         "python benchmarks/whole_audit.py --other CHECKOUT --only default --rounds 2",
         {"whole-audit": ("audit", "cache", "this, s", "other, s", "ratio", "aim")},

@@ -370,6 +370,20 @@ def on_performance() -> Iterator[RecordedTable | Sentence]:
     )
     yield RecordedTable(
         PERFORMANCE,
+        ("private-step",),
+        {
+            **same("network", "batch"),
+            "plain step of 0.1, ms": "other's plain step, ms",
+            "private step, ms": "private step, ms",
+            "in a stack of 8, ms": "private step in a stack of 8, ms",
+            "noise, ms": "noise, ms",
+            "÷ plain of 0.1": "private ÷ other's plain",
+            **same("floor", "aim"),
+            "alone ÷ in a stack": "alone ÷ stacked",
+        },
+    )
+    yield RecordedTable(
+        PERFORMANCE,
         ("whole-audit",),
         {
             **same("audit", "cache", "this, s"),

@@ -38,7 +38,7 @@ def test_the_size_of_the_rule_stands_in_the_plan_and_writes_nothing(
     assert plan.settings.stack == 4
     plain, _, private = plan.arms
     assert plain.recipe.stack == 4
-    assert private.recipe.stack == 1  # DP-SGD trains one model at a time
+    assert private.recipe.stack == 4
     assert not own_cache.exists()
 
 
