@@ -44,8 +44,8 @@ docs: $(VENV)/installed
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	MGAUDIT_SITE=site $(BIN)/python -m pytest -q tests/docs/test_site.py
 
+# Python compiles a module when it is first imported: a third of those that pip would compile.
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable '.[dev]'
-	-$(BIN)/python -m compileall -q -j 0 $(VENV)/lib >/dev/null  # pip would compile on one core
 	touch $@

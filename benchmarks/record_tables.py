@@ -208,7 +208,7 @@ RECORDINGS = {
         },
     ),
     "whole-audit": Recording(
-        "python benchmarks/whole_audit.py --other CHECKOUT --only default --rounds 2",
+        "python benchmarks/whole_audit.py --other CHECKOUT --only default --rounds 3",
         {"whole-audit": ("audit", "cache", "this, s", "other, s", "ratio", "aim")},
     ),
     "dispatch": Recording(
