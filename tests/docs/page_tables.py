@@ -375,7 +375,7 @@ def on_performance() -> Iterator[RecordedTable | Sentence]:
             **same("network", "batch"),
             "plain step of 0.1, ms": "other's plain step, ms",
             "private step, ms": "private step, ms",
-            "in a stack of 8, ms": "private step in a stack of 8, ms",
+            "in a stack, ms": "private step in a stack of 8, ms",
             "noise, ms": "noise, ms",
             "÷ plain of 0.1": "private ÷ other's plain",
             **same("floor", "aim"),

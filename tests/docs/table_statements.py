@@ -123,8 +123,8 @@ ON_PERFORMANCE = [
     ),
     Statement(
         PERFORMANCE,
-        "The cold audit misses its aim",
-        lambda: [row["cache"] for row in missed("whole-audit", "ratio")] == ["cold"],
+        "Both reach their aims",
+        lambda: missed("whole-audit", "ratio") == [],
     ),
     Statement(
         RESULTS_PAGE,
