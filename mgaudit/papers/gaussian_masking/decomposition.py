@@ -299,7 +299,7 @@ ABOUT = (
     "networks are as training starts from them. For the order, the rest is its root mean "
     "square over such targets, exactly."
 )
-QUICK = LossTerms(examples=200, dimensions=20, width=50, networks=8, masks=300)
+QUICK = LossTerms(examples=200, dimensions=20, width=50, networks=6, masks=300)
 FULL = LossTerms(examples=500, dimensions=20, width=100, networks=10, masks=500)
 CLAIMS = (
     Claim(

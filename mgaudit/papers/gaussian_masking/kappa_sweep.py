@@ -89,7 +89,7 @@ QUICK = KappaSweep(
     models=6,
     epochs=20,
     examples_mlp=1000,
-    examples_cnn=800,
+    examples_cnn=600,
 )
 FULL = KappaSweep(
     dataset="cifar10",

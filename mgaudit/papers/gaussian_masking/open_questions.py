@@ -260,10 +260,11 @@ ABOUT = (
 QUICK = OpenQuestions(
     "digits",
     1000,
-    kappas=(1.0, 2.0, 3.0),
+    kappas=(1.0, 3.0),
     fixed_kappas=(1.0,),
     depths=(2, 3, 4, 5, 6),
     depth_kappa=1.0,
+    epochs=20,
 )
 FULL = OpenQuestions(
     "cifar10",

@@ -397,7 +397,7 @@ FIGURE = PaperFigure(
         "training. Torch's first layer starts at 1/√(inputs + 1), so on larger images the node "
         "begins small and chance moves it more."
     ),
-    quick=ReluPhases(),
+    quick=ReluPhases(models=5),
     full=ReluPhases(
         dataset="cifar10",
         examples=1000,

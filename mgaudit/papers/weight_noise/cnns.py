@@ -53,7 +53,7 @@ class CNNSettings:
     batch_size_on_cuda: int = 0
     learning_rates_on_cuda: tuple[float, ...] = ()
     epochs_on_cuda: int = 0
-    models: int = 5
+    models: int = 3
     snapshots: int = 4
     probes: int = 2
     trace_examples: int = 256

@@ -59,7 +59,7 @@ class SweepSettings:
     dataset: str = "digits"
     examples: int = 256
     tests: int = 2000
-    sigmas: tuple[float, ...] = (0.05, 0.1, 0.2, 0.4)
+    sigmas: tuple[float, ...] = (0.1, 0.2, 0.4)
     narrow: tuple[int, ...] = (64,)
     wide: tuple[int, ...] = (512,)
     deep: tuple[int, ...] = (64, 64, 64, 64)
