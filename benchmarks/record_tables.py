@@ -221,7 +221,7 @@ RECORDINGS = {
         },
     ),
     "cluster": Recording(
-        "python benchmarks/cluster.py --arms 30 --models 64",
+        "python benchmarks/cluster.py --arms 100 --models 64",
         {
             "cluster": ("part", "number", "seconds", "for each"),
             "cluster-model": ("figure", "value"),

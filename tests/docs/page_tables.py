@@ -537,7 +537,7 @@ def on_cluster() -> Iterator[FixedTable | Sentence]:
             row("attacks, {} arms", "mount_part", "an arm"),
             row("statistics of {} arms, in the process that you started", "statistics", "an arm"),
             row(
-                "queue and store of {} models (checksums, files flushed to the disk)",
+                "queue and store of {} models (checksums, files)",
                 "queue and store",
                 "a model",
             ),
