@@ -21,6 +21,7 @@ from mgaudit.papers.claim import Claim, Data, Measured, NotRun, Row
 from mgaudit.papers.noise_nodes.networks import (
     LossName,
     NodeExperiment,
+    experiment_of,
     mean_loss,
     network,
     reference_sigma,
@@ -106,16 +107,7 @@ def measure(settings: CurvatureAndLoss, resources: Resources) -> Data:
     squared norm of the loss gradient in all weights, and, with a node, the norm of its weights w
     and `rate`, which is eta sigma^2 w^T h w / |w|^2.
     """
-    experiment = network(
-        settings.dataset,
-        settings.examples,
-        settings.hidden,
-        settings.eta,
-        settings.batch,
-        settings.epochs,
-        settings.models,
-        settings.seed,
-    )
+    experiment = experiment_of(settings)
     experiment = replace(experiment, probed=settings.probed)
     slow = network(
         settings.dataset,

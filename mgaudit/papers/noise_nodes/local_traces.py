@@ -23,7 +23,12 @@ from mgaudit.compute import parallel
 from mgaudit.papers.claim import Claim, Data, Measured, NotRun, Row
 from mgaudit.papers.error_bars import error_bars
 from mgaudit.papers.noise_nodes.looks import LOSSES
-from mgaudit.papers.noise_nodes.networks import LOSS_NAMES, LossName, NodeExperiment, network
+from mgaudit.papers.noise_nodes.networks import (
+    LOSS_NAMES,
+    LossName,
+    NodeExperiment,
+    experiment_of,
+)
 from mgaudit.papers.paper import PaperFigure, Resources
 from mgaudit.papers.rows import column, distinct, matching
 from mgaudit.reports.figures.panels import legend, panels
@@ -130,16 +135,7 @@ def measure(settings: LocalTraces, resources: Resources) -> Data:
     local gradient, the estimate of each over the exact value (`_ratio`), and the standard error of
     this ratio (`_error`). A row of `networks` has the same for the trace of the whole Hessian.
     """
-    experiment = network(
-        settings.dataset,
-        settings.examples,
-        settings.hidden,
-        settings.eta,
-        settings.batch,
-        settings.epochs,
-        settings.models,
-        settings.seed,
-    )
+    experiment = experiment_of(settings)
     tasks = [
         _Task(settings, replace(experiment, activation=activation), loss)
         for activation, loss in product(ACTIVATIONS, LOSS_NAMES)

@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -123,6 +123,56 @@ def network(
     data = load(dataset, examples, numpy_generator(seed, "examples")).standardised()
     probed = min(examples, MOST_PROBED)
     return NodeExperiment(data, hidden, eta, batch, epochs, models, probed, seed)
+
+
+class ExperimentSettings(Protocol):
+    """The settings of a figure that are those of `network`."""
+
+    @property
+    def dataset(self) -> str:
+        """The dataset, as on the command line."""
+
+    @property
+    def examples(self) -> int:
+        """The number of training examples."""
+
+    @property
+    def hidden(self) -> tuple[int, ...]:
+        """The widths of the hidden layers."""
+
+    @property
+    def eta(self) -> float:
+        """The learning rate."""
+
+    @property
+    def batch(self) -> int:
+        """The number of examples in a batch."""
+
+    @property
+    def epochs(self) -> int:
+        """The number of epochs."""
+
+    @property
+    def models(self) -> int:
+        """The number of models."""
+
+    @property
+    def seed(self) -> int:
+        """The seed of data, weights and noise."""
+
+
+def experiment_of(settings: ExperimentSettings) -> NodeExperiment:
+    """Returns the experiment with the settings of a figure."""
+    return network(
+        settings.dataset,
+        settings.examples,
+        settings.hidden,
+        settings.eta,
+        settings.batch,
+        settings.epochs,
+        settings.models,
+        settings.seed,
+    )
 
 
 def in_order(rows: list[Row]) -> list[Row]:

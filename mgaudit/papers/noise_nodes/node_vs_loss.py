@@ -23,9 +23,9 @@ from mgaudit.papers.noise_nodes.networks import (
     LossName,
     NodeExperiment,
     diverged,
+    experiment_of,
     in_order,
     mean_loss,
-    network,
     node_norm,
     plain_outputs,
     reference_sigma,
@@ -69,16 +69,7 @@ class _Task:
 
 def measure(settings: NodeVsLoss, resources: Resources) -> Data:
     """Returns norms, losses, accuracy and halving times, one row for each loss, sigma and model."""
-    experiment = network(
-        settings.dataset,
-        settings.examples,
-        settings.hidden,
-        settings.eta,
-        settings.batch,
-        settings.epochs,
-        settings.models,
-        settings.seed,
-    )
+    experiment = experiment_of(settings)
     tasks = []
     for loss in LOSS_NAMES:
         unit = reference_sigma(experiment, loss)

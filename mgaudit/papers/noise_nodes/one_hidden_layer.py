@@ -17,7 +17,7 @@ from mgaudit.papers.noise_nodes.networks import (
     LOSS_NAMES,
     LossName,
     NodeExperiment,
-    network,
+    experiment_of,
     sharpness,
 )
 from mgaudit.papers.noise_nodes.relu_boundaries import ReluBoundaries
@@ -62,16 +62,7 @@ class OneHiddenLayer:
 
 def measure(settings: OneHiddenLayer, resources: Resources) -> Data:
     """Returns the tables of `relu_phases`, and `boundaries`, that of `relu_boundaries`."""
-    experiment = network(
-        settings.dataset,
-        settings.examples,
-        settings.hidden,
-        settings.eta,
-        settings.batch,
-        settings.epochs,
-        settings.models,
-        settings.seed,
-    )
+    experiment = experiment_of(settings)
     experiment = replace(experiment, eta=_stable_rate(experiment))
     search = ReluBoundaries(
         settings.dataset,

@@ -24,9 +24,9 @@ from mgaudit.papers.noise_nodes.networks import (
     LossName,
     NodeExperiment,
     diverged,
+    experiment_of,
     in_order,
     mean_loss,
-    network,
     node_norm,
     noisy_loss,
     plain_outputs,
@@ -98,16 +98,7 @@ def measure(settings: ReluPhases, resources: Resources) -> Data:
     The tables are `trajectories`, a row for each snapshot of a model, and `runs`, a row for each
     model.
     """
-    experiment = network(
-        settings.dataset,
-        settings.examples,
-        settings.hidden,
-        settings.eta,
-        settings.batch,
-        settings.epochs,
-        settings.models,
-        settings.seed,
-    )
+    experiment = experiment_of(settings)
     brief = replace(
         experiment, epochs=settings.divergence_epochs, models=settings.divergence_models
     )

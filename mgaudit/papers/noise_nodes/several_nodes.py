@@ -61,9 +61,9 @@ def measure(settings: SeveralNodes, resources: Resources) -> Data:
         inner, second = _beginning(settings, directions, nodes)
         curvature = several_nodes_curvature(second, inner[:, 1:], 1.0)
         for boundary in BOUNDARIES:
-            found = _bisected(settings, boundary, inner, second, curvature)
-            sigma = np.sqrt(found / settings.eta / curvature)
-            for run, (onset, std) in enumerate(zip(found.tolist(), sigma.tolist(), strict=True)):
+            onsets = _bisected(settings, boundary, inner, second, curvature)
+            sigma = np.sqrt(onsets / settings.eta / curvature)
+            for run, (onset, std) in enumerate(zip(onsets.tolist(), sigma.tolist(), strict=True)):
                 rows.append(
                     {
                         "directions": directions,
@@ -182,8 +182,8 @@ def _check(directions: str, boundary: str) -> Callable[[Data], Measured | NotRun
             return NotRun("the settings have no more than one node")
         intervals = []
         for count in counts:
-            found = column(matching(rows, nodes=count), "found")
-            relative = [onset / BOUNDARIES[boundary] for onset in found]
+            onsets = column(matching(rows, nodes=count), "found")
+            relative = [onset / BOUNDARIES[boundary] for onset in onsets]
             intervals.append(geometric_mean_interval(relative, chosen_from=len(counts)))
         worst = max(intervals, key=lambda one: max(abs(one.low - 1), abs(one.high - 1)))
         quantity = (
