@@ -4,9 +4,9 @@ from mgaudit.errors import UsageError
 from mgaudit.settings.choices import Choice
 from mgaudit.study.design import Design
 from mgaudit.targets.contract import check_batch_sizes, check_device, check_stack, check_target
-from mgaudit.targets.fitting.recipe import Target
+from mgaudit.targets.fitting.recipe import Target, initial_model
 from mgaudit.targets.fitting.traits import Traits
-from mgaudit.targets.querying.ensemble import QUERY_BATCH
+from mgaudit.targets.querying.batch_size import query_batch
 from mgaudit.targets.training import Training
 
 _batches_checked: set[tuple[object, ...]] = set()
@@ -42,7 +42,8 @@ def check_batches(target: Choice, training: Training, design: Design) -> None:
         return
     shape, classes = design.dataset.input_shape, len(design.dataset.classes)
     of_training = max(1, min(training.batch_size, int(design.expected_members)))
-    of_queries = min(QUERY_BATCH, len(design.dataset.labels))
+    model = initial_model(target.built, shape, classes, seed=0).to(design.device).eval()
+    of_queries = min(query_batch(model, shape, design.device), len(design.dataset.labels))
     key = (target.text, target.own_sha256, shape, classes, of_training, of_queries)
     if key not in _batches_checked:
         check_batch_sizes(target.name, target.built, shape, classes, of_training, of_queries)

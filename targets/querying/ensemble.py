@@ -12,11 +12,10 @@ from torch.func import functional_call
 
 from mgaudit.targets.fitting.precision import exactness
 from mgaudit.targets.fitting.traits import PER_EXAMPLE, Traits
+from mgaudit.targets.querying.batch_size import query_batch
 from mgaudit.targets.querying.gradients import gradient_norms, gradient_norms_one_by_one
 from mgaudit.targets.querying.queries import Queries
 from mgaudit.targets.seeds import torch_generator
-
-QUERY_BATCH = 1000  # examples that are processed at once
 
 
 def tensor_layout(model: nn.Module) -> dict[str, tuple[str, tuple[int, ...]]]:
@@ -64,7 +63,7 @@ class Ensemble:
         device: str,
         queries: Queries,
         seed: int,
-        batch_size: int = QUERY_BATCH,
+        batch_size: int | None = None,
     ) -> NDArray[np.float32]:
         """Returns the logits (models, examples, queries, classes) at evaluation.
 
@@ -72,21 +71,18 @@ class Ensemble:
         inputs from each example. They are the same for all models: they are determined by `seed`
         and the index of an example in `inputs`. A crop is the same for audited examples and
         population, so that both have the same distribution for models that trained on neither.
-        `batch_size` is the number of examples that are processed at once.
+        The inputs of one query at a time are in memory. `batch_size` is the number of examples that
+        are processed at once, by default `query_batch`.
         """
-        self.model.to(device).eval()
-        x = torch.from_numpy(inputs)
-        inputs_of_queries = []
-        for query in range(queries.number):
-            generator = torch_generator(seed, "queries", query)
-            inputs_of_queries.append(queries.ask(x, query, generator))
-        with torch.no_grad(), exactness("float32", torch.device(device)):
-            return np.stack(
-                [
-                    self._logits_of_model(weights, inputs_of_queries, device, batch_size)
-                    for weights in self.weights
-                ]
-            )
+        first = self._answers(inputs, device, queries, 0, seed, batch_size)
+        if queries.number == 1:
+            return first[:, :, None]
+        models, examples, classes = first.shape
+        logits = np.empty((models, examples, queries.number, classes), first.dtype)
+        logits[:, :, 0] = first
+        for query in range(1, queries.number):
+            logits[:, :, query] = self._answers(inputs, device, queries, query, seed, batch_size)
+        return logits
 
     def mean_logits(
         self,
@@ -94,26 +90,19 @@ class Ensemble:
         device: str,
         queries: Queries,
         seed: int,
-        batch_size: int = QUERY_BATCH,
+        batch_size: int | None = None,
     ) -> NDArray[np.float32]:
         """Returns the mean of the logits over the queries (models, examples, 1, classes).
 
         It is computed one query after another, so that their logits are never kept together. The
         arguments are those of `logits`.
         """
-        self.model.to(device).eval()
-        x = torch.from_numpy(inputs)
         total: NDArray[np.float64] = np.zeros(())
-        with torch.no_grad(), exactness("float32", torch.device(device)):
-            for query in range(queries.number):
-                asked = queries.ask(x, query, torch_generator(seed, "queries", query))
-                of_models = [
-                    self._logits_of_model(weights, [asked], device, batch_size)
-                    for weights in self.weights
-                ]
-                total = total + np.stack(of_models, dtype=np.float64)
+        for query in range(queries.number):
+            answers = self._answers(inputs, device, queries, query, seed, batch_size)
+            total = total + answers.astype(np.float64)
         mean: NDArray[np.float32] = (total / queries.number).astype(np.float32)
-        return mean
+        return mean[:, :, None]
 
     def gradient_norms(
         self, inputs: NDArray[np.float32], labels: NDArray[np.int64], device: str
@@ -134,24 +123,53 @@ class Ensemble:
                 norms.append(compute(self.model, inputs, labels, device))
         return np.stack(norms)
 
-    def _logits_of_model(
+    def _answers(
         self,
-        weights: dict[str, NDArray[Any]],
-        inputs_of_queries: Sequence[torch.Tensor],
+        inputs: NDArray[np.float32],
         device: str,
-        batch_size: int,
+        queries: Queries,
+        query: int,
+        seed: int,
+        batch_size: int | None,
     ) -> NDArray[np.float32]:
-        """Returns the logits (examples, queries, classes) of the model with these weights.
+        """Returns the logits (models, examples, classes) for query number `query`.
 
-        `inputs_of_queries` holds the inputs (examples, *input_shape) of each query.
+        The other arguments are those of `logits`.
         """
-        parameters = {name: torch.from_numpy(values).to(device) for name, values in weights.items()}
-        outputs = []
-        for inputs in inputs_of_queries:
-            batches = []
-            for batch in torch.split(inputs, batch_size):
-                batch_logits = functional_call(self.model, parameters, (batch.to(device),))
-                batches.append(batch_logits.cpu())
-            outputs.append(torch.cat(batches))
-        logits: NDArray[np.float32] = torch.stack(outputs, dim=1).numpy()
+        self.model.to(device).eval()
+        asked = queries.ask(
+            torch.from_numpy(inputs), query, torch_generator(seed, "queries", query)
+        )
+        with torch.no_grad(), exactness("float32", torch.device(device)):
+            size = batch_size or query_batch(self.model, inputs.shape[1:], device)
+            of_models = [
+                self._logits_of_model(weights, asked, device, size) for weights in self.weights
+            ]
+        return np.stack(of_models)
+
+    def _logits_of_model(
+        self, weights: dict[str, NDArray[Any]], inputs: torch.Tensor, device: str, batch_size: int
+    ) -> NDArray[np.float32]:
+        """Returns the logits (examples, classes) of the model with these weights.
+
+        `inputs` are those of one query (examples, *input_shape).
+        """
+        parameters = {
+            name: self._laid_out(torch.from_numpy(values).to(device))
+            for name, values in weights.items()
+        }
+        batches = []
+        for batch in torch.split(inputs, batch_size):
+            batch_inputs = self._laid_out(batch.to(device))
+            batches.append(functional_call(self.model, parameters, (batch_inputs,)).cpu())
+        logits: NDArray[np.float32] = torch.cat(batches).numpy()
         return logits
+
+    def _laid_out(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Returns images or weights of convolutions in the order in which a CPU is fastest.
+
+        That is with the channels as the last axis in memory, where the network accepts it.
+        """
+        if tensor.ndim == 4 and tensor.device.type == "cpu" and self.traits.channels_last:
+            return tensor.to(memory_format=torch.channels_last)
+        return tensor
