@@ -22,7 +22,7 @@ from mgaudit.settings.arguments import REPRODUCE, RUNS
 if TYPE_CHECKING:
     from mgaudit.paper_runs import PaperRun
 
-KEPT = "models of audits that were trained so far are kept; all else of this paper begins anew"
+KEPT = "complete figures and trained models of audits are kept, and the same command goes on there"
 
 PapersArgument = Annotated[
     list[str] | None,

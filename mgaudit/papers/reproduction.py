@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 
 from mgaudit.errors import UsageError, did_you_mean
 from mgaudit.papers.claim import Claim, Data, Measured, NotRun, Row
+from mgaudit.papers.kept import kept_data
 from mgaudit.papers.paper import Paper, PaperFigure, Resources
 from mgaudit.papers.registry import PAPERS
 from mgaudit.reports.reproduction import (
@@ -139,7 +140,7 @@ def _with_dataset(settings: Any, dataset: str) -> Any:
     """
     if hasattr(settings, "dataset"):
         settings = replace(settings, dataset=dataset)
-    _load_images(settings)
+    _images_sha256(settings)
     return settings
 
 
@@ -166,7 +167,7 @@ def reproduce(plan: PaperPlan, resources: Resources) -> tuple[PaperResult, dict[
     paper = plan.paper
     for figure in plan.figures:
         resources.progress.stage(f"{paper.key}/{figure.key}: {figure.title}")
-        result, drawing = _reproduce_figure(figure, plan.settings[figure.key], resources)
+        result, drawing = _reproduce_figure(paper, figure, plan.settings[figure.key], resources)
         results.append(result)
         if drawing is not None:
             drawings[figure.key] = drawing
@@ -190,22 +191,23 @@ def reproduce(plan: PaperPlan, resources: Resources) -> tuple[PaperResult, dict[
 class _Outcome:
     """The result of measuring and drawing a figure.
 
-    Without data, `reason` says why. `failed` is the same text if an error was the cause, and empty
-    otherwise, such as for missing images.
+    `seconds` is what measuring took, in an earlier run if the data were kept. Without data,
+    `reason` says why. `failed` is the same text if an error was the cause, and empty otherwise,
+    such as for missing images.
     """
 
     data: Data = field(default_factory=dict)
+    seconds: float = 0.0
     drawing: Figure | None = None
     reason: str | None = None
     failed: str = ""
 
 
 def _reproduce_figure(
-    figure: PaperFigure, settings: Any, resources: Resources
+    paper: Paper, figure: PaperFigure, settings: Any, resources: Resources
 ) -> tuple[FigureResult, Figure | None]:
     """Returns the result of a figure, and its drawing; None if there are no data to draw."""
-    clock = time.perf_counter()
-    outcome = _measure_and_draw(figure, settings, resources)
+    outcome = _measure_and_draw(paper, figure, settings, resources)
     if outcome.reason is None:
         claims = [judge(claim, outcome.data) for claim in figure.claims]
     else:
@@ -217,24 +219,32 @@ def _reproduce_figure(
         about=figure.about,
         description=figure.description,
         settings=asdict(settings),
-        seconds=time.perf_counter() - clock,
+        seconds=outcome.seconds,
         data=data,
         claims=claims,
         failed=outcome.failed,
     ), outcome.drawing
 
 
-def _measure_and_draw(figure: PaperFigure, settings: Any, resources: Resources) -> _Outcome:
+def _measure_and_draw(
+    paper: Paper, figure: PaperFigure, settings: Any, resources: Resources
+) -> _Outcome:
     """Returns the data and the drawing of a figure, or the reason why there are none.
 
-    An error is reported to the log and in the result, and is not raised.
+    Data that an earlier run measured are read from the cache. An error is reported to the log and
+    in the result, and is not raised.
     """
-    missing = _missing(settings)
-    if missing is not None:
-        return _Outcome(reason=missing)
     try:
-        data = figure.measure(settings, resources)
-        return _Outcome(data, figure.draw(data))
+        images = _images_sha256(settings)
+    except (ValueError, OSError) as error:
+        return _Outcome(reason=f"{error}; or --dataset folder:PATH")
+    names = {"paper": paper.key, "figure": figure.key, "images": images}
+    determined_by = {**names, "settings": asdict(settings)}
+    try:
+        data, seconds = kept_data(
+            determined_by, resources.device, lambda: figure.measure(settings, resources)
+        )
+        return _Outcome(data, seconds, figure.draw(data))
     except Exception as error:  # any error: the other figures may already have taken hours
         failed = f"the figure failed: {type(error).__name__}: {error}"
         resources.progress.stage(f"{figure.key}: {failed}; see the log for details")
@@ -242,23 +252,15 @@ def _measure_and_draw(figure: PaperFigure, settings: Any, resources: Resources) 
         return _Outcome(reason=failed, failed=failed)
 
 
-def _missing(settings: Any) -> str | None:
-    """Returns why the images in the settings cannot be loaded; None if they can."""
-    try:
-        _load_images(settings)
-    except (ValueError, OSError) as error:
-        return f"{error}; or --dataset folder:PATH"
-    return None
-
-
-def _load_images(settings: Any) -> None:
-    """Loads the images that the settings name, if they name any, to check that they are available.
+def _images_sha256(settings: Any) -> str:
+    """Returns the SHA-256 of the images that the settings name; empty if they name none.
 
     Raises ValueError or OSError if the images cannot be loaded.
     """
-    if hasattr(settings, "dataset"):
-        counts = [count for count in _example_counts(settings) if count]
-        _loaded(settings.dataset, max(counts, default=None))
+    if not hasattr(settings, "dataset"):
+        return ""
+    counts = [count for count in _example_counts(settings) if count]
+    return _sha256_of_images(settings.dataset, max(counts, default=None))
 
 
 def _example_counts(settings: Any) -> Iterator[int | None]:
@@ -269,10 +271,9 @@ def _example_counts(settings: Any) -> Iterator[int | None]:
 
 
 @cache
-def _loaded(dataset: str, examples: int | None) -> bool:
-    """Loads the dataset, once per process, to check that it is available. Returns True."""
-    load(dataset, examples, numpy_generator(0, "examples"))
-    return True
+def _sha256_of_images(dataset: str, examples: int | None) -> str:
+    """Loads the dataset, once per process, and returns its checksum."""
+    return load(dataset, examples, numpy_generator(0, "examples")).digest()
 
 
 def judge(claim: Claim, data: Data) -> ClaimResult:

@@ -203,6 +203,38 @@ def test_a_figure_that_fails_takes_no_other_with_it(
     )
 
 
+def test_an_interrupted_reproduction_goes_on_with_the_figure_that_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MGAUDIT_CACHE", str(tmp_path))
+    measured: list[int] = []
+
+    def counted(settings: Toy, resources: Resources) -> Data:
+        measured.append(settings.points)
+        return measure(settings, resources)
+
+    def interrupted(settings: Toy, resources: Resources) -> Data:
+        raise KeyboardInterrupt
+
+    one, two = (replace(figure(key), measure=counted) for key in ("one", "two"))
+    stopped = replace(TOY, figures=(one, replace(two, measure=interrupted)))
+    monkeypatch.setitem(PAPERS, "toy", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        reproduced("toy")
+    assert measured == [3]
+    monkeypatch.setitem(PAPERS, "toy", replace(TOY, figures=(one, two)))
+    first, drawings = reproduced("toy")
+    assert measured == [3, 3]  # the second figure
+    assert list(drawings) == ["one", "two"]
+    again, _ = reproduced("toy")
+    assert measured == [3, 3]
+    assert again.figures == first.figures  # with the seconds that measuring took
+    wider = (replace(one, quick=Toy("digits", 4)), two)
+    monkeypatch.setitem(PAPERS, "toy", replace(TOY, figures=wider))
+    reproduced("toy")
+    assert measured == [3, 3, 4]
+
+
 def test_what_decides_nothing_is_not_run() -> None:
     endless = Claim("key", "statement", "place", lambda data: Measured("q", math.inf, at_most=1.0))
     result = judge(endless, {})

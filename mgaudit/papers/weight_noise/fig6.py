@@ -32,13 +32,9 @@ from mgaudit.papers.weight_noise.noisy_training import (
     untrained,
 )
 from mgaudit.reports.figures.panels import legend, panels
-from mgaudit.targets.fitting.traits import Traits
 from mgaudit.targets.networks.resnet18 import ResNet18
 from mgaudit.targets.training import Augment, Training
 
-WITH_BATCH_NORM = Traits(
-    mixes_examples=True, keeps_state=True, same_at_evaluation=False, layers="BatchNorm2d"
-)
 QUIET = 0.9  # the noise ends after this part of training: epoch 135 of 150
 
 
@@ -90,7 +86,6 @@ def measure(settings: Fig6Settings, resources: Resources) -> Data:
         training,
         settings.sigmas,
         quiet_epoch=round(QUIET * epochs),
-        traits=WITH_BATCH_NORM,
     )
     probing = Probing(1, settings.tests, settings.probes, settings.trace_examples)
     rows = measured_training(

@@ -17,15 +17,16 @@ from numpy.typing import NDArray
 from mgaudit.attacks.intervals import mean_interval
 from mgaudit.compute import parallel
 from mgaudit.papers.claim import Measured, NotRun, Row
-from mgaudit.papers.kept_rows import kept_rows
+from mgaudit.papers.kept import kept_rows
 from mgaudit.papers.paper import Resources
 from mgaudit.papers.rows import column, distinct, matching
 from mgaudit.papers.weight_noise.mean_over_seeds import mean_over_seeds
 from mgaudit.papers.weight_noise.noises import NOISES
 from mgaudit.settings.datasets import load
+from mgaudit.targets.contract import check_target
 from mgaudit.targets.datasets import Dataset
 from mgaudit.targets.fitting.recipe import Recipe, initial_model
-from mgaudit.targets.fitting.traits import PER_EXAMPLE, Traits
+from mgaudit.targets.fitting.traits import Traits
 from mgaudit.targets.fitting.trajectory import Weights, training_trajectory
 from mgaudit.targets.querying.ensemble import Ensemble
 from mgaudit.targets.querying.hessian import hessian_trace
@@ -64,7 +65,6 @@ class Arm:
     noise: str
     sigma: float
     quiet_epoch: int | None = None
-    traits: Traits = PER_EXAMPLE
 
     @property
     def scheme(self) -> Scheme:
@@ -95,10 +95,11 @@ class Probing:
 class _Task:
     """The training of one model of an arm, with the test examples `tests`, by index.
 
-    `data_sha256` identifies the dataset.
+    `traits` are those of the network, and `data_sha256` identifies the dataset.
     """
 
     arm: Arm
+    traits: Traits
     probing: Probing
     dataset: Dataset
     data_sha256: str
@@ -117,7 +118,7 @@ class _Task:
             "scheme": repr(arm.scheme),
             "noise": [arm.noise, arm.sigma],
             "training": asdict(arm.training),
-            "traits": asdict(arm.traits),
+            "traits": asdict(self.traits),
             "probing": asdict(self.probing),
             "data": [self.dataset.name, self.data_sha256],
             "model": self.model,
@@ -132,12 +133,11 @@ def arms_of_sigmas(
     training: Training,
     sigmas: Sequence[float],
     quiet_epoch: int | None = None,
-    traits: Traits = PER_EXAMPLE,
 ) -> list[Arm]:
     """Returns the arms of one network: without noise, and with both kinds of noise at each σ."""
     pairs = [(NOISES[0], 0.0), *((noise, sigma) for noise in NOISES[1:] for sigma in sigmas)]
     return [
-        Arm(experiment, network, target, training, noise, sigma, quiet_epoch, traits)
+        Arm(experiment, network, target, training, noise, sigma, quiet_epoch)
         for noise, sigma in pairs
     ]
 
@@ -159,14 +159,16 @@ def measured_training(
     generator = numpy_generator(seed, "examples")
     dataset = load(dataset_name, examples, generator).standardised()
     order = numpy_generator(seed, "tests").permutation(len(dataset.test_labels))
-    tests, sha256 = order[: probing.tests], dataset.digest()
+    tests, sha256, device = order[: probing.tests], dataset.digest(), resources.device
+    shape, classes = dataset.input_shape, len(dataset.classes)
+    networks = {arm.network: arm.target for arm in arms}
+    traits = {name: check_target(name, target, shape, classes) for name, target in networks.items()}
     tasks = [
-        _Task(arm, probing, dataset, sha256, tests, resources.device, model, seed)
+        _Task(arm, traits[arm.network], probing, dataset, sha256, tests, device, model, seed)
         for arm in arms
         for model in range(models)
     ]
-    on_gpu = resources.device == "cuda"
-    results = parallel.run(_measured, tasks, resources.jobs, on_gpu=on_gpu)
+    results = parallel.run(_measured, tasks, resources.jobs, on_gpu=device == "cuda")
     rows = [row for model_rows in results for row in model_rows]
     places = {(arm.experiment, arm.noise, arm.sigma): place for place, arm in enumerate(arms)}
 
@@ -189,7 +191,7 @@ def _trained(task: _Task) -> list[Row]:
     examples = len(dataset.labels)
     # A trajectory numbers its models from 0, so that the seed must tell the models apart.
     seed = task.seed + SEEDS_APART * task.model
-    recipe = Recipe(arm.target, arm.scheme, arm.training, None, seed, examples, traits=arm.traits)
+    recipe = Recipe(arm.target, arm.scheme, arm.training, None, seed, examples, traits=task.traits)
     last = arm.training.epochs * arm.training.steps_per_epoch(examples)
     steps = np.unique(np.linspace(0, last, probing.snapshots + 1).astype(int))[1:].tolist()
     membership = np.ones((1, examples), dtype=bool)
