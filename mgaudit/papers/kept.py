@@ -15,13 +15,12 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 
-import mgaudit
 from mgaudit import attacks, targets
 from mgaudit.compute.parallel import processors
 from mgaudit.papers.claim import Data, Row
 from mgaudit.storage.ensembles import querying_code_sha256, training_code_sha256
 from mgaudit.storage.measurements import MeasuredBy, load_measurements, save_measurements
-from mgaudit.study.provenance import package_sha256, versions
+from mgaudit.study.provenance import package_sha256, source_sha256, versions
 
 PACKAGES = ("numpy", "torch")
 KIND: MeasuredBy = "figures"
@@ -84,7 +83,8 @@ def kept_data(
 @cache
 def _code_sha256() -> list[str]:
     """Returns the SHA-256 of each package on whose code the data of a figure may depend."""
-    return [package_sha256(package) for package in (mgaudit, attacks, targets)]
+    own = source_sha256(Path(__file__).parents[1])
+    return [own, package_sha256(attacks), package_sha256(targets)]
 
 
 def _kept(determined_by: dict[str, Any], compute: Callable[[], Kept]) -> Kept:

@@ -49,7 +49,11 @@ def outputs_provenance() -> Provenance:
 
 def package_sha256(package: ModuleType) -> str:
     """Returns the SHA-256 of the Python source of a package, names of files included."""
-    root = Path(str(package.__file__)).parent
+    return source_sha256(Path(str(package.__file__)).parent)
+
+
+def source_sha256(root: Path) -> str:
+    """Returns the SHA-256 of all Python source below a directory, names of files included."""
     sha = hashlib.sha256()
     for path in sorted(root.rglob("*.py")):
         sha.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())

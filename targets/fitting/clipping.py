@@ -9,6 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from mgaudit.targets.fitting.aligned_rows import aligned
 from mgaudit.targets.fitting.joined_layers import JoinedLayer, JoinedLinear, Recorded, joined, some
 from mgaudit.targets.fitting.per_example import OfLayer, PerExample, Rule, rule_of
 
@@ -244,7 +245,7 @@ def add_clipped_of_stack(gradients: OfStack, max_norm: float, examples: Sequence
     for model, own in enumerate(examples):
         if not some(own):
             continue
-        of_model = factors[own]
+        of_model = aligned(factors[own])
         for weights, of_examples in gradients:
             _add(weights[model], of_examples.part(own).weighted_sum(of_model))
 
@@ -277,7 +278,7 @@ def _norms(gradients: Sequence[PerExample], examples: Sequence[slice] = ()) -> T
     squares = torch.stack([of_examples.squared_norms() for of_examples in gradients])
     if not examples:
         return squares.sum(dim=0).sqrt()
-    return torch.cat([squares[:, own].contiguous().sum(dim=0) for own in examples]).sqrt()
+    return torch.cat([aligned(squares[:, own].contiguous()).sum(dim=0) for own in examples]).sqrt()
 
 
 def _floats_of_a_row(layers: dict[nn.Module, Rule], model: nn.Module, x: Tensor) -> int | None:

@@ -2,7 +2,8 @@
 
 The batches of the models are joined, one after the other, without padding, and each model has a
 product or a convolution of its own. So the numbers are those of the model alone, bit for bit. A
-product of a batch of matrices would need batches of one size, and may sum in another order.
+product of a batch of matrices would need batches of one size, and may sum in another order. Rows of
+a model are copied where they begin at an address that a tensor of its own would not have.
 
 The weights of the layers count as constants here.
 """
@@ -13,6 +14,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from mgaudit.targets.fitting.aligned_rows import aligned
 
 
 def some(rows: slice) -> bool:
@@ -54,10 +57,11 @@ class JoinedLinear(torch.autograd.Function):
         for layer, own in zip(layers, rows, strict=True):
             if not some(own):
                 continue
+            inputs = aligned(x[own])
             if layer.bias is None:
-                torch.mm(x[own], layer.weight.T, out=outputs[own])
+                torch.mm(inputs, layer.weight.T, out=outputs[own])
             else:
-                torch.addmm(layer.bias, x[own], layer.weight.T, out=outputs[own])
+                torch.addmm(layer.bias, inputs, layer.weight.T, out=outputs[own])
         return outputs
 
     @staticmethod
@@ -70,7 +74,7 @@ class JoinedLinear(torch.autograd.Function):
         at_inputs = gradient.new_empty(len(gradient), ctx.layers[0].in_features)
         for layer, own in zip(ctx.layers, ctx.rows, strict=True):
             if some(own):
-                torch.mm(gradient[own], layer.weight, out=at_inputs[own])
+                torch.mm(aligned(gradient[own]), layer.weight, out=at_inputs[own])
         return at_inputs, None, None, None, None
 
 
@@ -92,7 +96,7 @@ class JoinedLayer(torch.autograd.Function):
         for layer, own in zip(layers, rows, strict=True):
             if not some(own):
                 continue
-            inputs = x[own].detach().requires_grad_(ctx.needs_input_grad[0])
+            inputs = aligned(x[own].detach()).requires_grad_(ctx.needs_input_grad[0])
             with torch.enable_grad():
                 outputs.append(type(layer).forward(layer, inputs))
             ctx.graphs.append((inputs, outputs[-1]))
@@ -106,7 +110,7 @@ class JoinedLayer(torch.autograd.Function):
         if not ctx.needs_input_grad[0]:
             return None, None, None, None, None
         at_inputs = [
-            torch.autograd.grad(outputs, inputs, gradient[own])[0]
+            torch.autograd.grad(outputs, inputs, aligned(gradient[own]))[0]
             for (inputs, outputs), own in zip(ctx.graphs, ctx.rows, strict=True)
         ]
         return torch.cat(at_inputs), None, None, None, None

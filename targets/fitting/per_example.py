@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import group_norm, layer_norm, pad
 
+from mgaudit.targets.fitting.aligned_rows import aligned
+
 NUMBERS_AT_ONCE = 2**17  # that are squared at once on a CPU
 
 
@@ -50,7 +52,7 @@ class Gradients:
 
     def part(self, examples: slice) -> "Gradients":
         """Returns the gradients at some of the examples."""
-        return Gradients(self.values[examples])
+        return Gradients(aligned(self.values[examples]))
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ class Products:
 
     def part(self, examples: slice) -> "Products":
         """Returns the gradients at some of the examples."""
-        return Products(self.inputs[examples], self.at_outputs[examples])
+        return Products(aligned(self.inputs[examples]), aligned(self.at_outputs[examples]))
 
 
 def _squared_norms(rows: Tensor) -> Tensor:

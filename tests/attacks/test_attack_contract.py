@@ -79,9 +79,9 @@ def test_every_attack_has_its_examples_and_names_its_source_and_its_cost() -> No
     ("attack", "models"),
     # Without shadows an attack sees one model, however many there are.
     [
-        (attack, models)
-        for attack in EVERY
-        for models in ([4, 8, 16] if attack in WITH_SHADOWS else [16])
+        *((attack, models) for attack in WITH_SHADOWS for models in (4, 8)),
+        *(pytest.param(attack, 16, marks=pytest.mark.slow) for attack in WITH_SHADOWS),
+        *((attack, 16) for attack in EVERY if attack not in WITH_SHADOWS),
     ],
     ids=repr,
 )

@@ -542,7 +542,8 @@ def test_ctrl_c_ends_with_130_and_leaves_nothing_half_written(
     assert not list(own_cache.rglob("*.partial"))
 
 
-@pytest.mark.parametrize("interrupted", [pytest.param(0, marks=pytest.mark.slow), 1])
+@pytest.mark.slow
+@pytest.mark.parametrize("interrupted", [0, 1])
 def test_ctrl_c_of_one_of_two_identical_runs_leaves_the_other_its_folder(
     tmp_path: Path, own_cache: Path, interrupted: int
 ) -> None:

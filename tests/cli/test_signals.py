@@ -84,7 +84,12 @@ def workers_of(session: int) -> list[int]:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for workers in /proc")
 @pytest.mark.parametrize(
-    ("name", "to_group"), [("SIGTERM", False), ("SIGTERM", True), ("SIGHUP", True)]
+    ("name", "to_group"),
+    [
+        ("SIGTERM", True),
+        pytest.param("SIGTERM", False, marks=pytest.mark.slow),
+        pytest.param("SIGHUP", True, marks=pytest.mark.slow),
+    ],
 )
 def test_a_signal_ends_a_run_in_order_and_the_rerun_continues(
     tmp_path: Path,

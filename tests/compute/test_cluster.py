@@ -93,6 +93,7 @@ def gpu_report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return report_of("gpu_script", tmp_path_factory.mktemp("gpu"))
 
 
+@pytest.mark.slow
 def test_tasks_on_a_gpu_run_on_workers_with_one_and_at_most_one_on_each(
     gpu_report: dict[str, Any],
 ) -> None:
@@ -100,12 +101,14 @@ def test_tasks_on_a_gpu_run_on_workers_with_one_and_at_most_one_on_each(
     assert tasks == {"tasks": 14, "workers": ["gpu0", "gpu1"], "at once": 2}
 
 
+@pytest.mark.slow
 def test_models_of_a_study_on_cuda_are_trained_by_workers_with_a_gpu(
     gpu_report: dict[str, Any],
 ) -> None:
     assert gpu_report["study"] == {"arms": 2, "trained on": ["gpu0", "gpu1"]}
 
 
+@pytest.mark.slow
 def test_without_a_worker_with_a_gpu_a_study_on_cuda_is_refused_in_one_line(
     gpu_report: dict[str, Any],
 ) -> None:
@@ -115,6 +118,7 @@ def test_without_a_worker_with_a_gpu_a_study_on_cuda_is_refused_in_one_line(
     assert gpu_report["directories without"] == []
 
 
+@pytest.mark.slow
 def test_a_run_whose_workers_with_a_gpu_are_lost_ends_in_order(gpu_report: dict[str, Any]) -> None:
     words = "RuntimeError: the cluster has had no worker with a GPU for 1 s; the same command"
     assert gpu_report["lost"].startswith(words)

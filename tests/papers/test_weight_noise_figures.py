@@ -791,6 +791,27 @@ def test_the_scale_of_the_text_is_that_of_the_gpu(monkeypatch: pytest.MonkeyPatc
         assert min(rates[f"{name} cpu"]) > max(rates[f"{name} cuda"]), name
 
 
+def test_networks_are_trained_by_the_traits_that_the_contract_measures(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With the channels last, oneDNN corrupts memory for the narrow projections of Fig. 6."""
+    tasks: list[Any] = []
+
+    def planned(function: object, of_run: Sequence[Any], *_: Any, **__: Any) -> list[Row]:
+        tasks.extend(of_run)
+        return []
+
+    monkeypatch.setattr(noisy_training.parallel, "run", planned)
+    for module, key in ((fig6, "fig6"), (cnns, "fig11-12")):
+        module.measure(TINY[key], WORKSHOP)
+    of_figures = {task.arm.experiment: task.traits for task in tasks}
+    resnet = of_figures.pop("fig6")
+    assert (resnet.mixes_examples, resnet.keeps_state, resnet.channels_last) == (True, True, False)
+    assert of_figures
+    for traits in of_figures.values():
+        assert (traits.per_example, traits.channels_last) == (True, True)
+
+
 def test_a_sweep_judges_each_half_at_the_sigma_that_the_other_chose() -> None:
     names = ("accuracy", "first_half", "second_half")
     rows = ended({"none": dict.fromkeys(names, 0.5), "layer-wise": {}}, (0.1, 0.2))
