@@ -6,6 +6,7 @@ the example: if every example is in exactly half of the models, it does so witho
 the numbers of references make them equal for all examples.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,14 +58,17 @@ def chosen_references(
 def content_order(signal: NDArray[np.float64]) -> NDArray[np.int64]:
     """Returns the shadows (shadows,) in a pseudo-random order that their content determines.
 
-    The order does not depend on the order of shadows or examples.
+    The order does not depend on the order of shadows or examples. It is a fixed permutation of the
+    ranks of the shadows by their mean signal, so that rounding in the outputs of models, which
+    differs between processors, does not change it.
 
     Args:
         signal: A signal of the shadows (shadows, examples, queries), float64.
     """
-    values = np.ascontiguousarray(signal.mean(axis=-1) + 0.0)
-    keys = _mixed(_mixed(values.view(np.uint64)).sum(axis=1))
-    return np.argsort(keys, kind="stable")
+    sums = [math.fsum(of_shadow) for of_shadow in signal.mean(axis=-1)]
+    by_mean = np.argsort(sums, kind="stable")
+    ranks = np.argsort(_mixed(np.arange(len(sums), dtype=np.uint64)))
+    return by_mean[ranks]
 
 
 def _keys(signal: NDArray[np.float64], candidates: NDArray[np.bool_]) -> NDArray[np.uint64]:

@@ -240,6 +240,21 @@ def test_pseudo_targets_are_ordered_by_content() -> None:
     assert firsts == {0, 1, 2, 3}
 
 
+def test_rounding_in_the_outputs_changes_neither_the_order_nor_the_scores() -> None:
+    """Processors round otherwise, which chose other pseudo-targets and changed the AUC by 0.002."""
+    generator = np.random.default_rng(6)
+    observations = with_coins_or_halves("coins", 12, seed=4)
+    logits = observations.logits
+    rounded = logits * (1 + 3e-7 * generator.standard_normal(logits.shape))
+    moved = replace(observations, logits=rounded.astype(logits.dtype))
+    assert not np.array_equal(moved.logits, logits)
+    signal, other = (one.view(0).shadow_signal(logit_confidence) for one in (observations, moved))
+    assert np.array_equal(content_order(signal), content_order(other))
+    for attack in FEW:
+        scores, again = (attack.score(one.view(0)) for one in (observations, moved))
+        assert np.abs(scores - again).max() < 1e-3 * scores.std()
+
+
 @pytest.mark.parametrize("models", [6, 8, 16])
 def test_pseudo_targets_and_the_target_have_as_many_references(models: int) -> None:
     observations = with_coins_or_halves("halves", models, seed=6)
@@ -298,9 +313,10 @@ def test_nothing_is_found_where_nothing_is_memorised(layout: str) -> None:
     assert {key: z for key, z in z_scores.items() if abs(z) > limit} == {}
 
 
-@pytest.mark.parametrize("ensembles", [16, pytest.param(24, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
-    "attack", [pytest.param(BOTH[0], marks=pytest.mark.slow), *BOTH[1:]], ids=repr
+    ("attack", "ensembles"),
+    [(BOTH[1], 16), *(pytest.param(attack, 24, marks=pytest.mark.slow) for attack in BOTH)],
+    ids=repr,
 )
 def test_the_labels_of_pseudo_targets_reveal_no_half(attack: Attack, ensembles: int) -> None:
     # If each example is in half of the models, the labels of the others reveal that of the target.
