@@ -1,5 +1,6 @@
 """Fixtures: a cache of one's own, no network, and a study small enough to train in a second."""
 
+import os
 import socket
 import sys
 from collections.abc import Iterator
@@ -9,13 +10,14 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
+from joblib import Memory
 from matplotlib.figure import Figure
 from threadpoolctl import threadpool_limits
 
 from mgaudit.compute import parallel
 from mgaudit.reports.figures.drawing import Drawing
 from mgaudit.storage.run_folder import RunFolder
-from mgaudit.study import ceiling
+from mgaudit.study import ceiling, white_box
 from mgaudit.targets.fitting import privacy_plan
 
 # A machine that is busy must not fail a test, and the same code must not fail today and pass
@@ -59,12 +61,20 @@ def one_job_unless_a_test_names_more() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def one_search_for_each_noise_multiplier() -> Iterator[None]:
-    """Caches what the accountants compute, which takes seconds and which many tests share."""
+def one_search_for_each_mechanism(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[None]:
+    """Keeps what accountants compute, which takes seconds, for all processes of the tests."""
+    base = tmp_path_factory.getbasetemp()
+    memory = Memory(base.parent if "PYTEST_XDIST_WORKER" in os.environ else base, verbose=0)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(privacy_plan, "noise_for_epsilon", cache(privacy_plan.noise_for_epsilon))
-        patch.setattr(privacy_plan, "privacy_bounds", cache(privacy_plan.privacy_bounds))
-        patch.setattr(ceiling, "trade_off", cache(ceiling.trade_off))
+        for module, name in (
+            (privacy_plan, "noise_for_epsilon"),
+            (privacy_plan, "privacy_bounds"),
+            (white_box, "privacy_bounds"),
+            (ceiling, "trade_off"),
+        ):
+            patch.setattr(module, name, cache(memory.cache(getattr(module, name))))
         yield
 
 

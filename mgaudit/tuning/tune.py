@@ -10,11 +10,11 @@ from mgaudit.settings.study_settings import StudySettings
 from mgaudit.settings.tuning import Tune, Tuning
 from mgaudit.storage.checksums import arrays_sha256
 from mgaudit.study.held_out import split_data, trained_examples
+from mgaudit.study.kept_privacy_plans import privacy_plan
 from mgaudit.study.plan import Arm, Plan, plan_study
 from mgaudit.study.progress import Progress
 from mgaudit.study.train import determined_by
 from mgaudit.targets.datasets import Dataset
-from mgaudit.targets.fitting.privacy_plan import plan_privacy
 from mgaudit.targets.fitting.recipe import Recipe
 from mgaudit.targets.fitting.tuned_dp import dp_options, with_dp_settings
 from mgaudit.targets.fitting.tuned_settings import TunedSettings
@@ -165,7 +165,7 @@ def _recipe(recipe: Recipe, settings: TunedSettings, members: int) -> Recipe:
         training = settings.training(recipe.training, members)
         return replace(recipe, training=training, members=members, stack=1)
     dp_sgd, training = with_dp_settings(dp_sgd, recipe.training, settings, members)
-    plan = plan_privacy(dp_sgd, training, members)
+    plan = privacy_plan(dp_sgd, training, members)
     return replace(recipe, training=training, plan=plan, members=members, stack=1)
 
 

@@ -133,6 +133,7 @@ def small() -> tuple[Studies, Floats]:
     return studies, means_of(studies, 100, same=(0, 1, 2, 2))
 
 
+@pytest.mark.slow
 def test_verdicts_from_the_jackknife_are_rarely_wrong_and_decide() -> None:
     studies, means = small()
     of_studies = Judged.of(studies, FEW, means, SMALL)

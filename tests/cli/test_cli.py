@@ -210,6 +210,7 @@ def test_a_report_is_rendered_again_without_torch(
     assert [path.name for path in (tmp_path / "elsewhere").iterdir()] == ["report.pdf"]
 
 
+@pytest.mark.slow
 def test_two_runs_of_one_command_at_once_do_not_get_in_each_others_way(tmp_path: Path) -> None:
     both = [
         process(tmp_path, "run", *FAST, "--quiet", "--out", out, reports=False)
@@ -524,6 +525,7 @@ def test_a_killed_run_goes_on_where_it_was(
     assert result == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jobs", JOBS)
 def test_ctrl_c_ends_with_130_and_leaves_nothing_half_written(
     tmp_path: Path, own_cache: Path, jobs: str

@@ -41,8 +41,14 @@ FEW = ["--models", "4", "--examples", "200", "--attack", "loss", "--jobs", "1"]
 
 @pytest.mark.parametrize(
     "words",
-    [["--fit", "own:fit"], ["--target", "own:Net", "--no-dp", "--epochs", "1"]],
-    ids=["function", "network"],
+    [
+        pytest.param(["--fit", "own:fit"], id="function"),
+        pytest.param(
+            ["--target", "own:Net", "--no-dp", "--epochs", "1"],
+            id="network",
+            marks=pytest.mark.slow,
+        ),
+    ],
 )
 def test_own_code_that_ends_the_process_gives_an_error_line(
     tmp_path: Path, own_cache: Path, words: list[str]

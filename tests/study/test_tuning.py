@@ -22,7 +22,9 @@ from mgaudit.study.held_out import SplitData, split_data
 from mgaudit.study.progress import Progress
 from mgaudit.targets.cache import cache_folder
 from mgaudit.targets.datasets import Dataset
+from mgaudit.targets.fitting import loop, recipe
 from mgaudit.targets.fitting.tuned_settings import TunedSettings
+from mgaudit.targets.training import Training
 from mgaudit.tuning.evaluate import Evaluated, Evaluation
 from mgaudit.tuning.search import Arena, Search, _evaluated, search, trainings
 from mgaudit.tuning.trials import Trial, dp_trials, plain_trials
@@ -296,6 +298,7 @@ def test_the_first_trial_has_the_settings_without_a_search_and_the_same_seed_the
     assert other.trials[1:] != record.trials[1:]
 
 
+@pytest.mark.slow
 def test_real_trainings_are_the_same_in_two_processes() -> None:
     study = settings()
     alone = searched(study, trials=3)
@@ -386,8 +389,16 @@ def test_a_search_that_cannot_be_is_refused_before_training(
 # Python
 
 
+def short_fit(
+    models: Any, examples: Any, scheme: Any, training: Training, *rest: Any, **options: Any
+) -> Any:
+    return loop.fit(models, examples, scheme, replace(training, epochs=2), *rest, **options)
+
+
 @pytest.fixture
 def small_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
+    """Options of a run that takes two epochs, also where a search found hundreds."""
+    monkeypatch.setattr(recipe, "fit", short_fit)
     monkeypatch.setattr(RunFolder, "write_reports", lambda *_: [])
     return {
         "target": "mlp:hidden=4",

@@ -307,6 +307,7 @@ def test_little_noise_suffices_for_one_rare_step() -> None:
     assert noise_for_epsilon(50, 1e-7, 1, 1e-5) == LEAST_NOISE
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs the memory of Linux")
 def test_the_largest_plan_takes_less_than_a_gibibyte() -> None:
     # VmHWM is of this program alone; getrusage would include the process that started it.
