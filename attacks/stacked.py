@@ -46,8 +46,8 @@ class Stacked(Attack):
     target. With a population, every statistic is also computed from logits without the drift of
     each model's classes (`drift`). Without one, the statistics of the logits themselves are used.
 
-    At most `pseudo_targets` shadows are pseudo-targets; they are chosen by the content of their
-    outputs. None is 8, or 10,000 divided by the number of examples if that is more.
+    At most `pseudo_targets` shadows are pseudo-targets; they are chosen by the ranks of their mean
+    signal. None is 8, or 10,000 divided by the number of examples if that is more.
     `inverse_penalty` is C of scikit-learn's LogisticRegression. None is 0.01, 0.1 or 1, the larger
     the better a single statistic finds the members of the pseudo-targets. Offline, only statistics
     of shadows without the example are used. With several queries, statistics are averaged over
