@@ -1456,13 +1456,13 @@ DP_SGD = [
         [
             (
                 "all models of a stack have the biases of the first",
-                "torch.addmm(layer.bias, x[own]",
-                "torch.addmm(layers[0].bias, x[own]",
+                "torch.addmm(layer.bias, inputs",
+                "torch.addmm(layers[0].bias, inputs",
             ),
             (
                 "gradients pass through the weights of the first model",
-                "torch.mm(gradient[own], layer.weight,",
-                "torch.mm(gradient[own], ctx.layers[0].weight,",
+                "torch.mm(aligned(gradient[own]), layer.weight,",
+                "torch.mm(aligned(gradient[own]), ctx.layers[0].weight,",
             ),
         ],
     ),
@@ -1472,7 +1472,7 @@ DP_SGD = [
         [
             (
                 "the sum of a model has the clipping factors of the first models' examples",
-                "of_model = factors[own]",
+                "of_model = aligned(factors[own])",
                 "of_model = factors[: own.stop - own.start]",
             ),
             (
@@ -1482,8 +1482,8 @@ DP_SGD = [
             ),
             (
                 "norms are summed over examples",
-                "[squares[:, own].contiguous().sum(dim=0) for own in examples]",
-                "[squares[:, own].sum(dim=1) for own in examples]",
+                "aligned(squares[:, own].contiguous()).sum(dim=0)",
+                "aligned(squares[:, own].contiguous()).sum(dim=1)",
             ),
             (
                 "rows of a stack are counted as examples",

@@ -99,6 +99,7 @@ def test_damage_is_noticed_and_repaired(capsys: pytest.CaptureFixture[str]) -> N
     assert [row.split()[-6:] for row in rows] == [repaired] * 4 + [reported] * 6
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 def test_a_killed_run_continues_and_leaves_nothing(tmp_path: Path) -> None:
     # A process of its own: the benchmark forks, which a process with threads must not do.

@@ -27,6 +27,7 @@ from mgaudit.settings.grid import grid_settings
 from mgaudit.settings.study_files import study_values
 from mgaudit.storage.run_folder import RunFolder
 from mgaudit.targets import MLP
+from mgaudit.targets.fitting.privacy_plan import PrivacyPlan
 from mgaudit.tuning.evaluate import Evaluated, Evaluation
 from tests.docs.pages import DOCS, PAGES, ROOT, commands, files
 
@@ -142,6 +143,9 @@ def unmade(
     return FigureResult(**told, settings={}, seconds=0.0, data={}, claims=claims), None
 
 
+SOME_PLAN = PrivacyPlan(1.0, 1.0, 0.1, 100, 60, delta=1e-4, epsilon=8.0)
+
+
 def evaluated(task: Evaluation) -> Evaluated:
     return Evaluated(task.trial, task.fold_number, task.key, 1 / (2 + task.trial), 0.0)
 
@@ -191,6 +195,7 @@ def test_a_documented_command_runs(
         monkeypatch.setattr(RunFolder, "write_reports", lambda *_: [])  # takes longer than the run
     # The trainings of a search take minutes: the race is run with made-up accuracies.
     monkeypatch.setattr("mgaudit.tuning.search.evaluate", evaluated)
+    monkeypatch.setattr("mgaudit.tuning.tune.privacy_plan", lambda *_: SOME_PLAN)
     if "studies/" in command:  # minutes of training: the study is checked and two of its arms run
         (place,) = [argument for argument in arguments if argument.startswith("studies/")]
         values = grid_settings(study_values(ROOT / place)).as_dict()

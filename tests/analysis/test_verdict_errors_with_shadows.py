@@ -144,6 +144,7 @@ def test_verdicts_from_the_jackknife_are_rarely_wrong_and_decide() -> None:
     assert outcomes["protects"] >= 0.9 * FEW, outcomes
 
 
+@pytest.mark.slow
 def test_the_studies_see_intervals_that_are_too_narrow(monkeypatch: pytest.MonkeyPatch) -> None:
     half = Variances.half
     monkeypatch.setattr(Variances, "half", lambda self, tail: half(self, tail) / 4)

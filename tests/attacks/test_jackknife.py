@@ -204,7 +204,9 @@ def test_models_that_differ_widen_the_interval() -> None:
     assert parts.over_models > parts.over_examples / 2
 
 
-@pytest.mark.parametrize("name", ["normal", "near-duplicates"])
+@pytest.mark.parametrize(
+    "name", ["normal", pytest.param("near-duplicates", marks=pytest.mark.slow)]
+)
 def test_intervals_cover_where_targets_are_each_others_shadows(name: str) -> None:
     """A small part of benchmarks/interval_coverage.py; the whole is in docs/validation.md."""
     law = next(law for law in interval_coverage.LAWS if law.name == name)

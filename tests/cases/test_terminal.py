@@ -102,6 +102,7 @@ def test_a07_json_stays_valid(encoding: str, runs: Path) -> None:
         assert json.loads(done.stdout_bytes)
 
 
+@pytest.mark.slow
 def test_a07_a_run_on_such_a_terminal(tmp_path: Path) -> None:
     plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": ""}
     done = process("run", *SMALL, "--no-dp", "--no-plain", cwd=tmp_path, env=plain)

@@ -123,6 +123,7 @@ def test_a_signal_ends_a_run_in_order_and_the_rerun_continues(
     assert sum(reused.values()) == len(kept)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for workers in /proc")
 def test_a_run_outlives_the_death_of_a_worker(tmp_path: Path, own_cache: Path) -> None:
     running = started(tmp_path, "run", *SMALL)
@@ -190,9 +191,16 @@ FIT = ["--models", "4", "--examples", "200", "--attack", "loss", "--jobs", "1"]
 @pytest.mark.parametrize(
     ("words", "name", "kept"),
     [
-        (["score", "scores.npz", "--attack", "slow:Slow"], "SIGTERM", NOTHING_KEPT),
         (["run", "--fit", "slow:fit", *FIT], "SIGINT", KEPT),
-        (["run", "--fit", "slow:unkept", *FIT], "SIGTERM", NOTHING_KEPT),
+        pytest.param(
+            ["score", "scores.npz", "--attack", "slow:Slow"],
+            "SIGTERM",
+            NOTHING_KEPT,
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            ["run", "--fit", "slow:unkept", *FIT], "SIGTERM", NOTHING_KEPT, marks=pytest.mark.slow
+        ),
     ],
 )
 def test_the_line_of_an_interruption_says_what_the_same_command_will_use(

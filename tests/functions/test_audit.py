@@ -171,6 +171,7 @@ def test_functions_share_members_and_seeds_and_one_is_plain() -> None:
     assert list(audited.training_seconds) == ["plain", "my defence"]
 
 
+@pytest.mark.slow
 def test_processes_and_their_number_change_nothing() -> None:
     tree = DecisionTreeClassifier(max_features=2)
     offset = 0.5

@@ -94,8 +94,12 @@ def test_observations_of_a_run_give_its_numbers_to_the_last_digit(
 
 @pytest.mark.parametrize(
     "convert",
-    [torch.tensor, np.ndarray.tolist, lambda values: np.asfortranarray(values), list],
-    ids=["tensor", "nested lists", "Fortran", "list of arrays"],
+    [
+        pytest.param(torch.tensor, id="tensor"),
+        pytest.param(np.ndarray.tolist, id="nested lists"),
+        pytest.param(np.asfortranarray, id="Fortran", marks=pytest.mark.slow),
+        pytest.param(list, id="list of arrays", marks=pytest.mark.slow),
+    ],
 )
 def test_every_form_of_arrays_gives_the_same_numbers(
     convert: Any, of_outputs: mgaudit.Result
@@ -390,7 +394,9 @@ def test_an_own_attack_scores_given_outputs() -> None:
     assert attacks == ["lira:variance=shrunk", "loss"]
 
 
-@pytest.mark.parametrize("kind", ["logits", "one target", "scores"])
+@pytest.mark.parametrize(
+    "kind", ["logits", pytest.param("one target", marks=pytest.mark.slow), "scores"]
+)
 def test_all_formats_show_an_audit_of_given_models(
     kind: str, tmp_path: Path, of_outputs: mgaudit.Result
 ) -> None:

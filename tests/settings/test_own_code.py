@@ -433,6 +433,7 @@ def test_a_network_that_cannot_be_audited_is_refused_in_one_line_before_any_trai
     assert not (workplace / "runs").exists()
 
 
+@pytest.mark.slow
 def test_workers_train_the_same_stacks_of_a_network_of_the_current_folder_bit_for_bit(
     small: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -60,6 +60,7 @@ def same(first: Resampled, second: Resampled) -> None:
         np.testing.assert_array_equal(groups, other_groups)
 
 
+@pytest.mark.slow
 def test_the_number_of_processes_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mounting, "SCORES_A_PROCESS", 1)
     attacks = [attack_choice(name) for name in ("stacked", "rmia", "loss")]

@@ -92,6 +92,7 @@ def by_jobs() -> dict[int, tuple[str, np.ndarray, list[tuple[Any, ...]]]]:
     return found
 
 
+@pytest.mark.slow
 def test_the_scores_do_not_depend_on_the_number_of_processes(by_jobs: dict[int, Any]) -> None:
     one, two = (scores for _, scores, _ in by_jobs.values())
     np.testing.assert_array_equal(one, two)

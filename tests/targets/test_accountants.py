@@ -188,7 +188,10 @@ def test_less_noise_more_steps_a_higher_rate_and_a_smaller_delta_spend_more() ->
     assert epsilon_spent(1.0, 0.05, 40, 1e-5) > base + 0.1
 
 
-@pytest.mark.parametrize("epsilon", [0.05, 1, 8, 50])
+@pytest.mark.parametrize(
+    "epsilon",
+    [pytest.param(0.05, marks=pytest.mark.slow), 1, 8, pytest.param(50, marks=pytest.mark.slow)],
+)
 @pytest.mark.parametrize(
     ("rate", "steps", "delta"),
     [(0.1, 300, 1e-4), (1, 1, 1e-5), (1e-3, 3000, 1e-5), (0.1, 300, 1e-30)],

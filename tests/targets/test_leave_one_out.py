@@ -200,8 +200,8 @@ def test_examples_that_are_left_out_are_spaced_evenly(left_out: int, expected: l
     [
         (MLP, OneBackward, {}),
         (CNN, OneBackward, {}),
-        (CNN, OneBackward, {"rows_at_once": 5}),
-        (CNN, OneBackward, {"views": 3}),
+        pytest.param(CNN, OneBackward, {"rows_at_once": 5}, marks=pytest.mark.slow),
+        pytest.param(CNN, OneBackward, {"views": 3}, marks=pytest.mark.slow),
         (Normalised, OneBackward, {}),
         (Grouped, GhostClipping, {}),
     ],
