@@ -325,6 +325,11 @@ def on_cifar_mlp() -> list[Tied]:
             "The processor was {}, without a GPU, with torch {} and Opacus {}.",
             *(Fact("digits-cnn", key) for key in how),
         ),
+        sentence(
+            RESULTS,
+            "The runs on CIFAR-10 images were recorded on {}, by code in which",
+            Fact("cifar-mlp", "processor"),
+        ),
         every_attack(run, "CIFAR-10, MLP 3072-512-256-10, κ = 0.3"),
         sentence(
             RESULTS,

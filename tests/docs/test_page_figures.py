@@ -112,11 +112,17 @@ def test_a_page_has_the_command_of_a_recording(recording: str) -> None:
     assert facts(recording)["command"] == command
 
 
-def test_all_numbers_are_from_the_same_code_processor_and_versions() -> None:
-    """The page of results states them once."""
-    made = [facts(name) for name in record_results.RECORDINGS]
-    for key in ("processor", "code_sha256", "versions"):
-        assert all(one[key] == made[0][key] for one in made), key
+def test_all_numbers_of_a_dataset_are_from_the_same_code_processor_and_versions() -> None:
+    """The page of results states them once for the digits, and once for CIFAR-10 images."""
+    for of_images in (True, False):
+        made = [
+            facts(name)
+            for name, command in record_results.RECORDINGS.items()
+            if ("folder:PATH" in command) == of_images
+        ]
+        assert len(made) >= 3
+        for key in ("processor", "code_sha256", "versions"):
+            assert all(one[key] == made[0][key] for one in made), key
 
 
 def test_a_recording_has_rows_of_the_report_with_six_digits() -> None:
