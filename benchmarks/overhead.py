@@ -119,9 +119,9 @@ def main() -> None:
         whole = time.perf_counter() - started
     print("| part | seconds | share |\n| --- | --- | --- |")
     for kind, seconds in sorted(clock.seconds.items()):
-        print(f"| {kind} | {seconds:.2f} | {seconds / whole:.1%} |")
+        print(f"| {kind} | {seconds:.2f} | {100 * seconds / whole:.1f} % |")
     both = sum(clock.seconds.values())
-    print(f"| both | {both:.2f} | {both / whole:.1%} |")
+    print(f"| both | {both:.2f} | {100 * both / whole:.1f} % |")
     print(f"| whole | {whole:.2f} | |")
 
 

@@ -227,6 +227,9 @@ RECORDINGS = {
             "cluster-model": ("figure", "value"),
         },
     ),
+    "overhead": Recording(
+        "python benchmarks/overhead.py", {"overhead": ("part", "seconds", "share")}
+    ),
     "faults-kill": Recording(
         "python benchmarks/faults.py kill", {"faults-kill": ("SIGKILL of the group", *TRIALS)}
     ),

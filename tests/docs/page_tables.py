@@ -550,6 +550,11 @@ def on_cluster() -> Iterator[FixedTable | Sentence]:
             "time of a model from which the workers are busy",
         )
     )
+    yield sentence(
+        CLUSTER,
+        "take {} of the default run",
+        Cell("overhead", {"part": "both"}, "share"),
+    )
     yield sentence(CLUSTER, "Nearly all of the last row is the store. {} travel for each", sent)
     yield sentence(
         CLUSTER,
