@@ -21,7 +21,13 @@ from numpy.typing import NDArray
 
 from mgaudit.compute.messages import ArrayFiles, packed, unpacked
 from mgaudit.compute.pool import RETRIES, Future, Outcome, Pool, Shared, WorkerLostError, values_of
-from mgaudit.compute.worker import described_end, error_of, read_message, write_message
+from mgaudit.compute.worker import (
+    described_end,
+    error_of,
+    interruptions_blocked,
+    read_message,
+    write_message,
+)
 from mgaudit.targets.cache import CACHE_VARIABLE, cache_folder
 
 BOOT = (
@@ -58,12 +64,13 @@ class _Worker:
         self, outcomes: "queue.SimpleQueue[tuple[_Worker, bytes | None]]", module: str = ""
     ) -> None:
         environment = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, "1")}
-        self.process = subprocess.Popen(
-            [sys.executable, "-P", "-c", BOOT, json.dumps(sys.path), str(os.getpid()), module],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=environment,
-        )
+        with interruptions_blocked():
+            self.process = subprocess.Popen(
+                [sys.executable, "-P", "-c", BOOT, json.dumps(sys.path), str(os.getpid()), module],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env=environment,
+            )
         self.task: _Task | None = None
         reader = threading.Thread(target=self._read, args=(outcomes,), daemon=True)
         reader.start()

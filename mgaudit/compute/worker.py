@@ -9,7 +9,8 @@ import os
 import signal
 import sys
 import traceback
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, BinaryIO
 
 from mgaudit.compute.heap import keep_big_blocks, release_free_blocks
@@ -17,6 +18,9 @@ from mgaudit.compute.messages import LARGE_BYTES, packed_outcome, unpacked
 from mgaudit.targets.cache import CACHE_VARIABLE
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
+INTERRUPTIONS = {
+    getattr(signal, name) for name in ("SIGINT", "SIGHUP") if hasattr(signal, name)
+}  # Windows has no SIGHUP
 
 
 class RemoteTraceback(Exception):
@@ -43,6 +47,23 @@ def write_message(stream: BinaryIO, message: bytes) -> None:
     stream.flush()
 
 
+@contextmanager
+def interruptions_blocked() -> Iterator[None]:
+    """Has processes that are started in the context begin with Ctrl-C and SIGHUP blocked.
+
+    A worker would otherwise end with a traceback before it can ignore them. This process receives
+    them when the context is left.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # on Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTIONS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def main(parent: int, module: str = "") -> None:
     """Runs the tasks that arrive on stdin until it ends. What tasks print goes to stderr.
 
@@ -51,9 +72,10 @@ def main(parent: int, module: str = "") -> None:
         module: A module that the tasks will need, imported before the first arrives; "" for none.
     """
     # Ctrl-C and a lost terminal reach the whole process group. The parent ends its workers.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if hasattr(signal, "SIGHUP"):
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    for number in INTERRUPTIONS:
+        signal.signal(number, signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):  # they were blocked when the parent started this process
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, INTERRUPTIONS)
     _die_with(parent)
     tasks, outcomes = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     with open(os.devnull, "rb") as nothing:

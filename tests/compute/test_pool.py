@@ -21,6 +21,8 @@ from mgaudit.compute.processes import BOOT
 from mgaudit.compute.run_files import FOLDER, RunFiles
 from mgaudit.errors import UsageError
 
+ROOT = Path(__file__).parents[2]
+
 JOBS = (1, 2)
 
 
@@ -320,3 +322,34 @@ def test_a_function_of_this_test_is_sent_with_its_code() -> None:
 
     tasks: list[Callable[[int], int]] = [closure, closure]
     assert list(run(lambda task: task(1), tasks, 2)) == [2, 2]
+
+
+INTERRUPTED_AT_START = """
+import os, signal, time
+from mgaudit.compute.processes import Processes
+
+signal.signal(signal.SIGINT, lambda *_: None)
+with Processes(2) as pool:
+    pool.start("")
+    for _ in range(40):
+        os.killpg(0, signal.SIGINT)
+        time.sleep(0.02)
+    print([worker.process.poll() for worker in pool._workers])
+    for number in (-1, -2, -3):
+        pool.submit(abs, number)
+    print(sorted(future.result() for future in pool.completed()))
+pool.close()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="interrupts a process group")
+def test_ctrl_c_while_workers_start_neither_ends_them_nor_prints_a_traceback() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED_AT_START],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        start_new_session=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "[None, None]\n[1, 2, 3]\n"
