@@ -57,8 +57,8 @@ MARKER = {"made by": "mgaudit", "format": 1}
 # held, no process works in the folder.
 IN_USE = ".in-use-*.lock"
 
-
 DATE = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]"
+MOST_TURNS = 20  # of making a folder that others remove
 
 
 @dataclass(frozen=True)
@@ -88,15 +88,29 @@ class RunFolder:
         path = parent / name
         if not path.exists():
             path = _unfinished_before(parent, slug, sha256) or path
+        folder = cls(path)
         try:
-            path.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=path):
-                pass
-            folder = cls(path)
-            folder.mark()
+            folder._make()
         except OSError as error:
             raise _not_writable(out, error) from error
         return folder
+
+    def _make(self) -> None:
+        """Makes the folder with its marker, again if another process removes it meanwhile.
+
+        A process whose run ends without a result removes the folder if no other uses it.
+        """
+        for turn in range(MOST_TURNS):
+            try:
+                self.path.mkdir(parents=True, exist_ok=True)
+                with tempfile.TemporaryFile(dir=self.path):
+                    pass
+                self.mark()
+            except FileNotFoundError:
+                if turn == MOST_TURNS - 1:
+                    raise
+            else:
+                return
 
     def mark(self) -> None:
         """Writes the marker into the folder, which is created if another process removed it."""

@@ -4,6 +4,7 @@ import csv
 import errno
 import io
 import os
+import shutil
 import time
 from datetime import date
 from pathlib import Path
@@ -153,3 +154,26 @@ def test_a_disk_that_fills_up_while_reports_are_written_is_named(
         folder.write_reports(["csv"])
     assert caught.value.errno == errno.ENOSPC
     assert caught.value.filename == str(folder.path)
+
+
+def test_a_folder_that_another_process_removes_meanwhile_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark = RunFolder.mark
+    removed: list[Path] = []
+
+    def mark_late(folder: RunFolder) -> None:
+        if len(removed) < 3:
+            removed.append(folder.path)
+            shutil.rmtree(tmp_path / "runs")
+            raise FileNotFoundError(2, "No such file or directory")
+        mark(folder)
+
+    monkeypatch.setattr(RunFolder, "mark", mark_late)
+    folder = RunFolder.create(tmp_path / "runs", "study", "0" * 64)
+    assert len(removed) == 3
+    assert folder.is_marked()
+    removed.clear()
+    monkeypatch.setattr(RunFolder, "mark", lambda folder: Path("/nowhere/x").read_bytes())
+    with pytest.raises(UsageError, match="writable folder"):
+        RunFolder.create(tmp_path / "runs", "study", "0" * 64)
