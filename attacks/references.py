@@ -59,8 +59,8 @@ def content_order(signal: NDArray[np.float64]) -> NDArray[np.int64]:
     """Returns the shadows (shadows,) in a pseudo-random order that their content determines.
 
     The order does not depend on the order of shadows or examples. It is a fixed permutation of the
-    ranks of the shadows by their mean signal, so that rounding in the outputs of models, which
-    differs between processors, does not change it.
+    ranks of the shadows by their mean signal. So rounding in the outputs of models, which differs
+    between processors, changes it only where two means are nearly equal.
 
     Args:
         signal: A signal of the shadows (shadows, examples, queries), float64.

@@ -22,7 +22,7 @@ from mgaudit.settings.arguments import REPRODUCE, RUNS
 if TYPE_CHECKING:
     from mgaudit.paper_runs import PaperRun
 
-KEPT = "complete figures and trained models of audits are kept, and the same command goes on there"
+KEPT = "complete figures and trained models are kept, and the same command continues from there"
 
 PapersArgument = Annotated[
     list[str] | None,

@@ -30,8 +30,10 @@ from mgaudit.reports.reproduction import (
 from mgaudit.settings.datasets import dataset_of_option, load
 from mgaudit.storage.ensembles import querying_code_sha256, training_code_sha256
 from mgaudit.storage.run_folder import path_word
-from mgaudit.study.provenance import versions
+from mgaudit.study.provenance import source_sha256, versions
 from mgaudit.targets.seeds import numpy_generator
+
+CODE = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True)
@@ -64,23 +66,10 @@ class PaperPlan:
     def sha256(self) -> str:
         """The SHA-256 of settings, code and versions, which determine the result on one device."""
         settings = {key: asdict(figure_settings) for key, figure_settings in self.settings.items()}
-        code = (_own_code_sha256(), training_code_sha256(), querying_code_sha256())
+        own = [source_sha256(CODE / name) for name in ("papers", "theory")]
+        code = [*own, training_code_sha256(), querying_code_sha256()]
         text = json.dumps([settings, *code, versions()], default=str)
         return hashlib.sha256(text.encode()).hexdigest()
-
-
-@cache
-def _own_code_sha256() -> str:
-    """Returns the SHA-256 over the source of figures, checks and closed forms."""
-    root = Path(__file__).parent.parent
-    sha = hashlib.sha256()
-    paths: list[Path] = []
-    for folder in ("papers", "theory"):
-        paths += (root / folder).rglob("*.py")
-    for path in sorted(paths):
-        name = path.relative_to(root).as_posix()
-        sha.update(name.encode() + b"\0" + path.read_bytes())
-    return sha.hexdigest()
 
 
 def plan_papers(names: Sequence[str], full: bool, dataset: str | None) -> list[PaperPlan]:

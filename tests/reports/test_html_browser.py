@@ -612,13 +612,13 @@ def test_axe_finds_nothing(
 
 def violations(browser: Browser, options: str = "{}") -> list[tuple[str, str, list[str]]]:
     """Returns the rules that axe finds broken: name, impact, and the first elements."""
-    found = browser.run(
+    broken_rules = browser.run(
         f"axe.run(document, {{resultTypes: ['violations'], ...{options}}})"
         ".then(one => one.violations)"
     )
     return [
         (one["id"], one["impact"], [node["html"][:120] for node in one["nodes"]][:5])
-        for one in found
+        for one in broken_rules
     ]
 
 
