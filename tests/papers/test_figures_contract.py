@@ -1,4 +1,4 @@
-"""What holds for every figure of every paper, and for the digest of the code behind them."""
+"""What holds for every figure of every paper, and for the digest of the plans that draw them."""
 
 import importlib
 import pkgutil
@@ -12,6 +12,7 @@ import pytest
 
 from mgaudit.papers import reproduction
 from mgaudit.papers.registry import PAPERS
+from mgaudit.papers.reproduction import plan_papers
 
 KEY = re.compile(r"[a-z0-9.]+(-[a-z0-9.]+)*")
 FIGURES = [(key, figure) for key, paper in PAPERS.items() for figure in paper.figures]
@@ -80,24 +81,24 @@ def test_coverage_names_the_figures_of_its_paper() -> None:
         assert repeated([one.item for one in paper.coverage]) == [], key
 
 
-def test_the_digest_of_own_code_changes_with_every_file_of_it(
+def test_the_digest_of_a_plan_changes_with_every_file_of_figures_and_theory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    digest = reproduction._own_code_sha256
-    source = Path(reproduction.__file__).parent.parent
+    (plan,) = plan_papers(["gaussian-masking/fig1a"], full=False, dataset=None)
     for folder in ("papers", "theory"):
         shutil.copytree(
-            source / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__")
+            reproduction.CODE / folder,
+            tmp_path / folder,
+            ignore=shutil.ignore_patterns("__pycache__"),
         )
-    in_force = digest()
-    monkeypatch.setattr(reproduction, "__file__", str(tmp_path / "papers" / "reproduction.py"))
-    original = digest.__wrapped__()
-    assert original == in_force
+    original = plan.sha256
+    monkeypatch.setattr(reproduction, "CODE", tmp_path)
+    assert plan.sha256 == original
     for path in sorted(tmp_path.rglob("*.py")):
         code = path.read_bytes()
         path.write_bytes(code + b"#")
-        assert digest.__wrapped__() != original, path
+        assert plan.sha256 != original, path
         path.write_bytes(code)
-    assert digest.__wrapped__() == original
+    assert plan.sha256 == original
     (tmp_path / "theory" / "more.py").touch()
-    assert digest.__wrapped__() != original
+    assert plan.sha256 != original
