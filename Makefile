@@ -6,6 +6,9 @@ BIN := $(VENV)/bin
 # What the browser tests judge accessibility by, from npm.
 AXE_VERSION := 4.14.1
 
+# Where it is set, every process compiles torch and the tests anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test package slow browser lint format types docs
 
 demo: $(VENV)/installed
