@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from mgaudit.study.plan import Plan
     from mgaudit.study.plan_time import PlanTime
 
+MEASURING = "mgaudit.study.timing"  # the module with the tasks of workers
+
 
 @with_python_numbers
 def estimate(
@@ -60,6 +62,7 @@ def estimate_run(**arguments: Any) -> PlanTime:
 
     Raises UsageError as `run`.
     """
+    from mgaudit.study.kept_privacy_plans import plan_without_accountants
     from mgaudit.study.plan import plan_study
 
     refuse_unknown(arguments, [*names_of(run), *TRAINED], "run")
@@ -73,7 +76,9 @@ def estimate_run(**arguments: Any) -> PlanTime:
     settings, tuning, workers = settings_of_run(values, progress)
     if tuning is not None and settings.examples is None:
         settings = settings.model_copy(update={"held_out": True})
-    return _time([plan_study(settings, progress)], workers, tuning, progress, clock)
+    _start_workers(workers, settings.device)
+    plan = plan_study(settings, progress, plans_privacy=plan_without_accountants)
+    return _time([plan], workers, tuning, progress, clock)
 
 
 def _estimate_comparison(
@@ -85,13 +90,24 @@ def _estimate_comparison(
 ) -> PlanTime:
     clock = time.perf_counter()  # before the imports, which a run needs too
     from mgaudit.study.comparison import plan_comparison
+    from mgaudit.study.kept_privacy_plans import plan_without_accountants
 
     progress.stage("loading data and settings")
     tuning = tuning_of(arguments.pop("tune_dp", None), arguments.pop("tune", None))
     grid = grid_of(study, arguments, tuning is not None, allow_code)
     if tuning is not None and grid.examples is None:
         grid = grid.model_copy(update={"held_out": True})
-    return _time(plan_comparison(grid, progress).cells, jobs, tuning, progress, clock)
+    _start_workers(jobs, grid.device)
+    plan = plan_comparison(grid, progress, plans_privacy=plan_without_accountants)
+    return _time(plan.cells, jobs, tuning, progress, clock)
+
+
+def _start_workers(jobs: int | None, device: str) -> None:
+    """Starts the workers that measure, which takes them seconds, while the study is planned."""
+    from mgaudit.compute.parallel import default_jobs, prepare
+    from mgaudit.targets.device import choose_device
+
+    prepare(jobs or default_jobs(choose_device(device)), MEASURING)
 
 
 def _time(

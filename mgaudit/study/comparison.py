@@ -15,7 +15,7 @@ from mgaudit.settings.grid import GridSettings, stack_place, study_name
 from mgaudit.settings.named_code import permission
 from mgaudit.storage.run_folder import path_word
 from mgaudit.study.design import Design
-from mgaudit.study.plan import OnArm, Plan, plan_study
+from mgaudit.study.plan import OnArm, Plan, PlansPrivacy, plan_study
 from mgaudit.study.progress import Progress
 from mgaudit.study.study import run_study
 
@@ -61,9 +61,12 @@ def cell_name(plan: Plan) -> str:
 
 
 def plan_comparison(
-    grid: GridSettings, progress: Progress | None = None, on_arm: OnArm | None = None
+    grid: GridSettings,
+    progress: Progress | None = None,
+    on_arm: OnArm | None = None,
+    plans_privacy: PlansPrivacy | None = None,
 ) -> ComparisonPlan:
-    """Returns the plan of every study. `on_arm` is that of `plan_study`.
+    """Returns the plan of every study. `on_arm` and `plans_privacy` are those of `plan_study`.
 
     Raises:
         UsageError: For settings that do not fit the data or one another.
@@ -72,7 +75,7 @@ def plan_comparison(
     cells: list[Plan] = []
     designs: dict[tuple[str, int], Design] = {}
     for settings in grid.cells():
-        plan = plan_study(settings, progress, on_arm)
+        plan = plan_study(settings, progress, on_arm, plans_privacy)
         # Studies of one dataset and seed share one design, because data may fill the memory.
         key = (plan.design.sha256, settings.seed)
         design = designs.setdefault(key, plan.design)

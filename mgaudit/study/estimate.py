@@ -57,6 +57,10 @@ from mgaudit.targets.querying.ensemble import Ensemble
 from mgaudit.targets.querying.queries import Queries
 from mgaudit.targets.seeds import numpy_generator
 
+# Seconds on an idle machine with two cores; see docs/performance.md.
+ACCOUNTANT_IMPORTS = 3.0
+ACCOUNTANTS_OF_A_PLAN = 0.3
+
 
 def estimated(
     studies: Sequence[Plan], jobs: int, progress: Progress, planning: float = 0.0
@@ -66,10 +70,12 @@ def estimated(
     Steps of each target under each kind of scheme, queries of one model, and attacks on two targets
     with random logits are timed. Each is timed once, in a worker, while the other workers time
     something else, because workers that work at once slow each other down. Nothing is kept.
-    `planning` are the seconds that the plan took.
+    `planning` are the seconds that the plan took, without the accountants of DP-SGD.
     """
     measure = _Measure(jobs, progress)
-    measure.run([(arm, cell) for cell in studies for arm in cell.arms])
+    arms = [(arm, cell) for cell in studies for arm in cell.arms]
+    measure.run(arms)
+    planning += _accountant_seconds([arm for arm, _ in arms])
     cells = []
     for cell in studies:
         attacks = [attack.text for attack in cell.settings.attacks]
@@ -89,6 +95,16 @@ def _detectable(cell: Plan) -> list[Detectable]:
         shared = len(design.groups.representatives) / len(design.groups.first)
     is_plain = [arm.settings.scheme.is_only(PLAIN) for arm in cell.arms]
     return detectable_effects(design.membership, shared, is_plain)
+
+
+def _accountant_seconds(arms: Sequence[Arm]) -> float:
+    """Returns about how long the accountants will take that `plan_without_accountants` leaves out.
+
+    They are not timed, because that would take as long as all other timings together.
+    """
+    plans = {arm.recipe.plan for arm in arms if arm.recipe.plan is not None}
+    to_compute = sum(not plan.accountant for plan in plans)
+    return ACCOUNTANT_IMPORTS + ACCOUNTANTS_OF_A_PLAN * to_compute if to_compute else 0.0
 
 
 class _Measure:

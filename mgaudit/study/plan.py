@@ -34,6 +34,7 @@ from mgaudit.targets.contract import (
 from mgaudit.targets.datasets import Dataset
 from mgaudit.targets.fitting.examples import fixed_part
 from mgaudit.targets.fitting.precision import check_precision
+from mgaudit.targets.fitting.privacy_plan import PrivacyPlan
 from mgaudit.targets.fitting.recipe import Recipe, initial_model
 from mgaudit.targets.fitting.stack_size import private_stack_size
 from mgaudit.targets.fitting.traits import Traits
@@ -41,11 +42,12 @@ from mgaudit.targets.fitting.tuned_settings import TunedSettings
 from mgaudit.targets.own_module import RAISED, error_line
 from mgaudit.targets.querying.queries import NoiseDraws, Queries
 from mgaudit.targets.scheme_hooks import check_hooks, hook_trial, refuse_without_hook
-from mgaudit.targets.schemes import Scheme, dp_sgd_in
+from mgaudit.targets.schemes import DPSGD, Scheme, dp_sgd_in
 from mgaudit.targets.schemes.noise_nodes import without_node
 from mgaudit.targets.schemes.scheme import overrides
 from mgaudit.targets.training import Training
 
+PlansPrivacy = Callable[[DPSGD, Training, float], PrivacyPlan]
 _planned = cache(privacy_plan)  # the studies of a grid have the same privacy plans
 SLOW_ACCOUNTANT = "computing the noise of DP-SGD: this may take up to ten seconds"
 
@@ -100,12 +102,16 @@ class Plan:
 
 
 def plan_study(
-    settings: StudySettings, progress: Progress | None = None, on_arm: OnArm | None = None
+    settings: StudySettings,
+    progress: Progress | None = None,
+    on_arm: OnArm | None = None,
+    plans_privacy: PlansPrivacy | None = None,
 ) -> Plan:
     """Returns the plan, ready to train.
 
     Data are loaded, the membership is drawn, each network is built once, and noise multipliers are
-    computed. `on_arm` is called with each arm once it is planned, and with the design.
+    computed, by the accountants or by `plans_privacy`. `on_arm` is called with each arm once it is
+    planned, and with the design.
 
     Raises:
         UsageError: For settings that do not fit the data or one another.
@@ -121,7 +127,8 @@ def plan_study(
     for arm in settings.arms():
         found = settings.searches.get(arm.scheme)
         chosen: ChosenSettings = "default" if found is None else _tuned(found.best)
-        arms.append(replace(plan_arm(arm, design, progress, chosen), search=found))
+        planned = plan_arm(arm, design, progress, chosen, plans_privacy)
+        arms.append(replace(planned, search=found))
         if on_arm is not None:
             on_arm(arms[-1], design)
     return Plan(settings, design, arms)
@@ -137,6 +144,7 @@ def plan_arm(
     design: Design,
     progress: Progress | None = None,
     chosen: ChosenSettings = "study",
+    plans_privacy: PlansPrivacy | None = None,
 ) -> Arm:
     """Returns the plan of one arm of a study with this design.
 
@@ -168,7 +176,7 @@ def plan_arm(
     plan = None
     if dp_sgd is not None:
         with announced_if_slow(progress or Progress(), SLOW_ACCOUNTANT):
-            plan = _planned(dp_sgd, training, design.expected_members)
+            plan = (plans_privacy or _planned)(dp_sgd, training, design.expected_members)
     stack = _checked_stack(settings, traits, design)
     if plan is not None:
         network = initial_model(target.built, dataset.input_shape, len(dataset.classes), seed=0)

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from mgaudit.errors import UsageError
 from mgaudit.study import kept_privacy_plans
-from mgaudit.study.kept_privacy_plans import privacy_plan
+from mgaudit.study.kept_privacy_plans import plan_without_accountants, privacy_plan
 from mgaudit.targets.fitting.privacy_plan import PrivacyPlan, plan_privacy
 from mgaudit.targets.schemes import DPSGD
 from mgaudit.targets.training import Training
@@ -78,3 +79,62 @@ def test_a_cache_that_is_full_keeps_no_plan_and_is_no_error(
     scheme = DPSGD(noise_multiplier=1.3)
     assert privacy_plan(scheme, TRAINING, n=300) == plan_privacy(scheme, TRAINING, n=300)
     assert not (own_cache / "accountants").exists()
+
+
+@pytest.fixture
+def without_accountants(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fails where an accountant is asked about steps with noise."""
+
+    def asked(*_: float) -> None:
+        raise AssertionError("an accountant was asked")
+
+    monkeypatch.setattr("mgaudit.targets.fitting.accountants.pld_epsilon", asked)
+
+
+@pytest.mark.usefixtures("without_accountants")
+@pytest.mark.parametrize(
+    "scheme",
+    [
+        DPSGD(epsilon=0.5),
+        DPSGD(epsilon=8, views=1, averaging=0.9, max_grad_norm=2.5),
+        DPSGD(noise_multiplier=1.3, delta=1e-6),
+        DPSGD(noise_multiplier=0.0),
+    ],
+)
+def test_a_plan_without_accountants_has_the_steps_of_the_plan(
+    own_cache: Path, scheme: DPSGD
+) -> None:
+    rough = plan_without_accountants(scheme, TRAINING, n=300)
+    # The steps do not depend on the noise, so that none is the fastest to compute.
+    exact = plan_privacy(replace(scheme, epsilon=None, noise_multiplier=0.0), TRAINING, n=300)
+    unknown = {"noise_multiplier": 0.0, "epsilon": 0.0, "accountant": ""}
+    unknown |= {"epsilon_prv": None, "epsilon_pld": None}
+    assert replace(rough, **unknown) == replace(exact, **unknown)
+    assert (rough.noise_multiplier > 0) == (scheme.noise_multiplier != 0)
+    assert (rough.accountant == "") == (scheme.noise_multiplier != 0)
+    assert not (own_cache / "accountants").exists()
+
+
+def test_a_plan_without_accountants_is_the_kept_one_where_there_is_one(own_cache: Path) -> None:
+    scheme = DPSGD(noise_multiplier=1.3)
+    assert plan_without_accountants(scheme, TRAINING, n=300).accountant == ""
+    exact = privacy_plan(scheme, TRAINING, n=300)
+    assert plan_without_accountants(scheme, TRAINING, n=300) == exact
+
+
+@pytest.mark.parametrize(
+    ("scheme", "line"),
+    [
+        (DPSGD(epsilon=1, delta=0.1), "delta must be < 1/n"),
+        (
+            DPSGD(epsilon=1e-6, delta=1e-12),
+            "epsilon must be > ",
+        ),  # for which the accountants are asked
+    ],
+)
+def test_a_plan_without_accountants_refuses_what_the_plan_does(
+    own_cache: Path, scheme: DPSGD, line: str
+) -> None:
+    for planned in (privacy_plan, plan_without_accountants):
+        with pytest.raises(UsageError, match=line):
+            planned(scheme, TRAINING, 300)
