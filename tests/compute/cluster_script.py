@@ -15,6 +15,7 @@ from typing import Any
 import dask
 import numpy as np
 from distributed import Client, LocalCluster
+from distributed.utils import get_mp_context
 from rich.console import Console
 
 import mgaudit
@@ -135,6 +136,12 @@ def report_on_deaths(client: Client, folder: Path, expected: dict[str, Any]) -> 
     return {"equal": equal, "died in": died, "events": progress.events}
 
 
+def import_once() -> None:
+    """Makes workers start, and start again after a death, as forks that have imported all."""
+    dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"})
+    get_mp_context().set_forkserver_preload(["distributed", "mgaudit.study.worker"])
+
+
 def main(folder: Path) -> None:
     mounting.SCORES_A_PROCESS = 100  # so that the attacks are divided too
     report: dict[str, Any] = {}
@@ -142,6 +149,7 @@ def main(folder: Path) -> None:
     unreadable = folder / "no-cache"  # what the workers' own cache would be
     os.environ["MGAUDIT_CACHE"] = str(unreadable)
     dask.config.set(OF_LOCAL)
+    import_once()
     with (
         LocalCluster(
             n_workers=2,
