@@ -205,7 +205,7 @@ def test_a_documented_command_runs(
         arguments = ["few.toml" if argument == place else argument for argument in arguments]
     if arguments[0] == "reproduce":  # minutes of training: the figures are found, and none is made
         monkeypatch.setattr("mgaudit.papers.reproduction._reproduce_figure", unmade)
-        monkeypatch.setattr("mgaudit.papers.reproduction._sha256_of_images", lambda *_: "")
+        monkeypatch.setattr("mgaudit.papers.measuring._sha256_of_images", lambda *_: "")
     extra = smaller(arguments)
     arguments = without(arguments, extra)
     if arguments[:2] == ["data", "fetch"]:

@@ -31,6 +31,7 @@ class PaperFigure:
 
     `measure` computes the data from settings, `draw` draws the data, and the claims are checked
     with the data; neither uses anything else. The data are tables of rows with numbers and words.
+    A figure that does not use its resources is measured in one worker process, beside others.
     `quick` and `full` are the settings of both scales, frozen dataclasses of one type with plain
     values in their fields. The option `--dataset` replaces a field named `dataset`. `about` says
     what the paper shows and how the reproduction differs, and `description` describes the figure
@@ -46,6 +47,7 @@ class PaperFigure:
     draw: Callable[[Data], Figure]
     description: str
     claims: tuple[Claim, ...]
+    uses_resources: bool = True
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,9 @@ import platform
 import shlex
 import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,7 +17,7 @@ from matplotlib.figure import Figure
 
 from mgaudit.errors import UsageError, did_you_mean
 from mgaudit.papers.claim import Claim, Data, Measured, NotRun, Row
-from mgaudit.papers.kept import kept_data
+from mgaudit.papers.measuring import images_sha256, measure_at_once, measured
 from mgaudit.papers.paper import Paper, PaperFigure, Resources
 from mgaudit.papers.registry import PAPERS
 from mgaudit.reports.reproduction import (
@@ -27,11 +26,10 @@ from mgaudit.reports.reproduction import (
     FigureResult,
     PaperResult,
 )
-from mgaudit.settings.datasets import dataset_of_option, load
+from mgaudit.settings.datasets import dataset_of_option
 from mgaudit.storage.ensembles import querying_code_sha256, training_code_sha256
 from mgaudit.storage.run_folder import path_word
 from mgaudit.study.provenance import source_sha256, versions
-from mgaudit.targets.seeds import numpy_generator
 
 CODE = Path(__file__).parents[1]
 
@@ -129,7 +127,7 @@ def _with_dataset(settings: Any, dataset: str) -> Any:
     """
     if hasattr(settings, "dataset"):
         settings = replace(settings, dataset=dataset)
-    _images_sha256(settings)
+    images_sha256(settings)
     return settings
 
 
@@ -154,6 +152,7 @@ def reproduce(plan: PaperPlan, resources: Resources) -> tuple[PaperResult, dict[
     results: list[FigureResult] = []
     drawings: dict[str, Figure] = {}
     paper = plan.paper
+    measure_at_once(paper, plan.figures, plan.settings, resources)
     for figure in plan.figures:
         resources.progress.stage(f"{paper.key}/{figure.key}: {figure.title}")
         result, drawing = _reproduce_figure(paper, figure, plan.settings[figure.key], resources)
@@ -224,45 +223,17 @@ def _measure_and_draw(
     in the result, and is not raised.
     """
     try:
-        images = _images_sha256(settings)
+        images_sha256(settings)
     except (ValueError, OSError) as error:
         return _Outcome(reason=f"{error}; or --dataset folder:PATH")
-    names = {"paper": paper.key, "figure": figure.key, "images": images}
-    determined_by = {**names, "settings": asdict(settings)}
     try:
-        data, seconds = kept_data(
-            determined_by, resources.device, lambda: figure.measure(settings, resources)
-        )
+        data, seconds = measured(paper, figure, settings, resources)
         return _Outcome(data, seconds, figure.draw(data))
     except Exception as error:  # any error: the other figures may already have taken hours
         failed = f"the figure failed: {type(error).__name__}: {error}"
         resources.progress.stage(f"{figure.key}: {failed}; see the log for details")
         resources.progress.note(traceback.format_exc())
         return _Outcome(reason=failed, failed=failed)
-
-
-def _images_sha256(settings: Any) -> str:
-    """Returns the SHA-256 of the images that the settings name; empty if they name none.
-
-    Raises ValueError or OSError if the images cannot be loaded.
-    """
-    if not hasattr(settings, "dataset"):
-        return ""
-    counts = [count for count in _example_counts(settings) if count]
-    return _sha256_of_images(settings.dataset, max(counts, default=None))
-
-
-def _example_counts(settings: Any) -> Iterator[int | None]:
-    """Yields the values of the settings that count examples; None means all examples."""
-    for name, value in asdict(settings).items():
-        if name.startswith("examples"):
-            yield value
-
-
-@cache
-def _sha256_of_images(dataset: str, examples: int | None) -> str:
-    """Loads the dataset, once per process, and returns its checksum."""
-    return load(dataset, examples, numpy_generator(0, "examples")).digest()
 
 
 def judge(claim: Claim, data: Data) -> ClaimResult:

@@ -235,6 +235,7 @@ FIGURE = PaperFigure(
     quick=QUICK,
     full=FULL,
     measure=measure,
+    uses_resources=False,
     draw=draw,
     description=(
         "Means over masked images lie on the closed form for all κ, higher above the ReLU "

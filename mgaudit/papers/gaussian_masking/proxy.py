@@ -200,6 +200,7 @@ FIGURE = PaperFigure(
     quick=QUICK,
     full=FULL,
     measure=measure,
+    uses_resources=False,
     draw=draw,
     description=(
         "Left, the proxy follows the ReLU and dips below 0 left of the kink. Right, the mean "

@@ -157,6 +157,7 @@ FIGURE = PaperFigure(
     quick=QUICK,
     full=FULL,
     measure=measure,
+    uses_resources=False,
     draw=draw,
     description=(
         "Means over draws lie on the closed form, which rounds the ReLU's kink the more the "

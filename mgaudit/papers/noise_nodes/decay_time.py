@@ -307,6 +307,7 @@ FIGURE = PaperFigure(
     quick=DecayTime(),
     full=DecayTime(runs=50),
     measure=measure,
+    uses_resources=False,
     draw=draw,
     description=(
         "Measured against predicted decay times of the node's weights and of the noise-free loss, "

@@ -327,6 +327,7 @@ FIGURE = PaperFigure(
         escape_steps=2000,
     ),
     measure=measure,
+    uses_resources=False,
     draw=draw,
     description=(
         "Left: ηλ at which growth and divergence begin, against the batch, with lines at 2 and 4. "

@@ -304,6 +304,7 @@ FIGURE = PaperFigure(
     quick=LinearPhases(),
     full=LinearPhases(runs=400),
     measure=measure,
+    uses_resources=False,
     draw=draw,
     description=(
         "Medians over runs of the loss with noise, the noise-free loss, the node's weight w₂·w_ni "

@@ -317,6 +317,7 @@ FIGURE = PaperFigure(
     quick=NoiseProducts(),
     full=NoiseProducts(draws=20_000_000),
     measure=measure,
+    uses_resources=False,
     draw=draw,
     description=(
         "Distance of the mean to the theorem in standard errors by order, and the standard "

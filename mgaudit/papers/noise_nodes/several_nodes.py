@@ -222,6 +222,7 @@ FIGURE = PaperFigure(
     quick=SeveralNodes(),
     full=SeveralNodes(nodes=(1, 2, 3, 4, 6, 8, 10), runs=60),
     measure=measure,
+    uses_resources=False,
     draw=draw,
     description=(
         "ηλ and σ at which growth and divergence begin, against the number of nodes, for nodes of "

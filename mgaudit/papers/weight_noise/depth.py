@@ -149,6 +149,7 @@ FIGURE = PaperFigure(
     quick=DepthSettings(),
     full=DepthSettings(widths=(16, 32, 64, 128, 256, 512), networks=60),
     measure=measure,
+    uses_resources=False,
     draw=draw,
     description=(
         "Four panels, for linear networks of two to five layers: coefficients of the even powers "

@@ -263,6 +263,7 @@ FIGURE = PaperFigure(
     quick=LassoSettings(),
     full=LassoSettings(examples=200, features=50, relevant=8, problems=10, steps=160_000),
     measure=measure,
+    uses_resources=False,
     draw=draw,
     description=(
         "Left, the coefficients that descent under weight noise ends in against those of the "

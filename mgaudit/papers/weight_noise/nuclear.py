@@ -373,6 +373,7 @@ FIGURE = PaperFigure(
         group_steps=160_000,
     ),
     measure=measure,
+    uses_resources=False,
     draw=draw,
     description=(
         "Left, the singular values of the product of two linear layers after descent under weight "

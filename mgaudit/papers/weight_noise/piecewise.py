@@ -218,6 +218,7 @@ FIGURE = PaperFigure(
     quick=PiecewiseSettings(),
     full=PiecewiseSettings(width=20, examples=20, networks=30, random_networks=4000, groups=20),
     measure=measure,
+    uses_resources=False,
     draw=draw,
     description=(
         "Left, rest of the expansion against σ away from kinks: straight lines with logarithmic "

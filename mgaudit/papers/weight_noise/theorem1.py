@@ -246,6 +246,7 @@ FIGURE = PaperFigure(
         networks=50,
     ),
     measure=measure,
+    uses_resources=False,
     draw=draw,
     description=(
         "Four panels with logarithmic axes: above, the change and the rest against σ; below, both "

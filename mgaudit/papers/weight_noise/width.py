@@ -270,6 +270,7 @@ FIGURE = PaperFigure(
     quick=WidthSettings(),
     full=WidthSettings(widths=(50, 100, 200, 400, 800, 1600, 3200), draws=400),
     measure=measure,
+    uses_resources=False,
     draw=draw,
     description=(
         "Two panels, for a linear and a ReLU network with one hidden layer: the loss that weight "
