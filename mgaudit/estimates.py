@@ -62,9 +62,6 @@ def estimate_run(**arguments: Any) -> PlanTime:
 
     Raises UsageError as `run`.
     """
-    from mgaudit.study.kept_privacy_plans import plan_without_accountants
-    from mgaudit.study.plan import plan_study
-
     refuse_unknown(arguments, [*names_of(run), *TRAINED], "run")
     values = values_of(run, arguments)
     progress = values["progress"] or on_stderr(values["quiet"])
@@ -72,11 +69,14 @@ def estimate_run(**arguments: Any) -> PlanTime:
     if values["fit"] is not None:
         options, jobs, _ = options_of_fit(values)
         return estimate_fit(values["fit"], options, jobs, progress)
-    clock = time.perf_counter()
+    clock = time.perf_counter()  # before the imports, which a run needs too
+    _start_workers(checked_jobs(values["jobs"]))
+    from mgaudit.study.kept_privacy_plans import plan_without_accountants
+    from mgaudit.study.plan import plan_study
+
     settings, tuning, workers = settings_of_run(values, progress)
     if tuning is not None and settings.examples is None:
         settings = settings.model_copy(update={"held_out": True})
-    _start_workers(workers, settings.device)
     plan = plan_study(settings, progress, plans_privacy=plan_without_accountants)
     return _time([plan], workers, tuning, progress, clock)
 
@@ -88,7 +88,8 @@ def _estimate_comparison(
     jobs: int | None,
     progress: ProgressBars,
 ) -> PlanTime:
-    clock = time.perf_counter()  # before the imports, which a run needs too
+    clock = time.perf_counter()
+    _start_workers(jobs)
     from mgaudit.study.comparison import plan_comparison
     from mgaudit.study.kept_privacy_plans import plan_without_accountants
 
@@ -97,17 +98,16 @@ def _estimate_comparison(
     grid = grid_of(study, arguments, tuning is not None, allow_code)
     if tuning is not None and grid.examples is None:
         grid = grid.model_copy(update={"held_out": True})
-    _start_workers(jobs, grid.device)
     plan = plan_comparison(grid, progress, plans_privacy=plan_without_accountants)
     return _time(plan.cells, jobs, tuning, progress, clock)
 
 
-def _start_workers(jobs: int | None, device: str) -> None:
-    """Starts the workers that measure, which takes them seconds, while the study is planned."""
+def _start_workers(jobs: int | None) -> None:
+    """Starts the workers that measure, which takes them seconds, while this process imports."""
     from mgaudit.compute.parallel import default_jobs, prepare
     from mgaudit.targets.device import choose_device
 
-    prepare(jobs or default_jobs(choose_device(device)), MEASURING)
+    prepare(jobs or default_jobs(choose_device("auto")), MEASURING)
 
 
 def _time(

@@ -137,14 +137,14 @@ class _Measure:
                 attack_pool = pools.enter_context(pool_of(attack_jobs))
             self._start(pool)
             timings = _Timings(pool)
+            attack_timings = _Timings(attack_pool) if is_on_gpu else timings
+            for arm, cell in arms:  # attacks first, because they take longest
+                self._submit_attacks(arm, cell, attack_timings)
             for arm, cell in arms:
                 self._submit_training(arm, cell, timings)
+            timings.run()
             if is_on_gpu:
-                timings.run()
-            attack_timings = _Timings(attack_pool) if is_on_gpu else timings
-            for arm, cell in arms:
-                self._submit_attacks(arm, cell, attack_timings)
-            attack_timings.run()
+                attack_timings.run()
         self._attack_slowdown = attack_timings.slowdown
         self._slowdown = 1.0 if is_on_gpu else timings.slowdown
         warming_up = sum(of_kind.warming_up for of_kind in self._training.values())
