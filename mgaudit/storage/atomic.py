@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from mgaudit.storage.listing import paths_in
+
 try:
     import fcntl
 except ImportError:  # Windows, where remnants are deleted by their age
@@ -104,7 +106,7 @@ def sweep_partial(folder: Path, older_than_seconds: float = 0.0, name: str = "")
     """
     latest = time.time() - older_than_seconds
     pattern = f".{glob.escape(name)}.*{PARTIAL_SUFFIX}" if name else f".*{PARTIAL_SUFFIX}"
-    for path in folder.glob(pattern):
+    for path in paths_in(folder, pattern):
         with suppress(FileNotFoundError):  # the writer is alive and has renamed it
             if older_than_seconds and path.lstat().st_mtime > latest:
                 continue
@@ -120,7 +122,7 @@ def _sweep_abandoned(folder: Path) -> None:
     A file may be deleted that a process has just created and not yet locked; `write_with_folder`
     then writes it again.
     """
-    for path in folder.glob(f".*{PARTIAL_SUFFIX}"):
+    for path in paths_in(folder, f".*{PARTIAL_SUFFIX}"):
         with suppress(OSError):  # renamed or deleted in between, or not a file
             descriptor = os.open(path, os.O_RDWR)
             try:

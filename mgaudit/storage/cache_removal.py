@@ -25,6 +25,7 @@ from mgaudit.storage.cache_content import (
     last_used,
     total_bytes,
 )
+from mgaudit.storage.listing import paths_in
 
 LONGEST_HEADER = 100_000_000
 
@@ -119,7 +120,7 @@ def remove_empty_folders(cache: Path) -> None:
         folder = cache / kind
         if folder.is_symlink():
             continue
-        for group in folder.glob("*"):
+        for group in paths_in(folder, "*"):
             if GROUPS[kind].fullmatch(group.name):
                 with suppress(OSError):  # it has files, or is none, or another process was first
                     group.rmdir()

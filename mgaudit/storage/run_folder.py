@@ -35,6 +35,7 @@ from mgaudit.storage.atomic import (
     write_folder_atomically,
 )
 from mgaudit.storage.checked_results import CHECKSUMS_LOCK, write_results
+from mgaudit.storage.listing import paths_in
 from mgaudit.storage.settings_text import with_checksum
 from mgaudit.targets.home import with_home
 
@@ -165,7 +166,7 @@ class RunFolder:
 
     def is_in_use(self, except_by: Path | None = None) -> bool:
         """Returns whether a process works in the folder. Deletes lock files of ended processes."""
-        for path in self.path.glob(IN_USE):
+        for path in paths_in(self.path, IN_USE):
             if path == except_by:
                 continue
             lock = FileLock(path, timeout=0)
