@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+EXTRAS ?= dev
 
 # What the browser tests judge accessibility by, from npm.
 AXE_VERSION := 4.14.1
@@ -9,7 +10,7 @@ AXE_VERSION := 4.14.1
 # Where it is set, every process compiles torch and the tests anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test package slow browser lint format types docs
+.PHONY: demo test package slow browser lint format types site docs
 
 demo: $(VENV)/installed
 	$(BIN)/mgaudit run
@@ -30,7 +31,7 @@ slow: $(VENV)/installed
 browser: $(VENV)/installed
 	-grep -qs '"version": "$(AXE_VERSION)"' node_modules/axe-core/package.json || npm install --no-save \
 	  --no-package-lock --no-audit --no-fund --fetch-retries 1 --fetch-timeout 60000 --prefix . axe-core@$(AXE_VERSION)
-	$(BIN)/python -m pytest -m browser -rs -n 2
+	$(BIN)/python -m pytest -m browser -rs -n 2 --dist loadfile $$(grep -rl --include="*.py" "mark.browser" tests)
 
 lint: format types
 
@@ -41,14 +42,18 @@ format: $(VENV)/installed
 types: $(VENV)/installed
 	$(BIN)/mypy
 
-# Builds the site in site/, and checks that no page loads anything from another host.
-docs: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+# Builds the site in site/.
+site: $(VENV)/installed
+	$(BIN)/python -c "import mkdocs, mkdocstrings" 2>/dev/null || \
+	  $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+# Builds the site, and checks that no page loads anything from another host.
+docs: site
 	MGAUDIT_SITE=site $(BIN)/python -m pytest -q tests/docs/test_site.py
 
 # Python compiles a module when it is first imported: a third of those that pip would compile.
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable '.[$(EXTRAS)]'
 	touch $@

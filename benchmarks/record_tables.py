@@ -211,6 +211,18 @@ RECORDINGS = {
         "python benchmarks/whole_audit.py --other CHECKOUT --only default --rounds 3",
         {"whole-audit": ("audit", "cache", "this, s", "other, s", "ratio", "aim")},
     ),
+    "run-memory": Recording(
+        "python benchmarks/run_memory.py",
+        {
+            "run-memory": (
+                *("peak with two classes", "with many classes", "logits of an arm"),
+                "difference ÷ logits",
+            )
+        },
+    ),
+    "dry-runs": Recording(
+        "python benchmarks/dry_runs.py", {"dry-runs": ("study", "dry run, s", "aim, s")}
+    ),
     "dispatch": Recording(
         "python benchmarks/dispatch.py",
         {

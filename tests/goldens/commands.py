@@ -55,7 +55,7 @@ SAME_KERNELS = {
 }
 
 SMALL = ("--models", "3", "--examples", "120", "--epochs", "2", "--batch-size", "32")
-MACHINE = ("--stack", "1", "--jobs", "2", "--out", "runs", "--quiet")
+MACHINE = ("--stack", "1", "--jobs", "1", "--out", "runs", "--quiet")
 ATTACKS = (
     "lira",
     "lira:online=false,variance=shrunk",
@@ -142,7 +142,7 @@ COMMANDS = (
             "reproduce",
             "gaussian-masking/fig1a",
             "--jobs",
-            "2",
+            "1",
             "--out",
             "runs",
             "--quiet",
@@ -185,8 +185,7 @@ def make_images(folder: Path) -> None:
 def run_all(folder: Path) -> dict[str, Any]:
     """Runs every command in a subfolder of `folder`. Returns the values of each result by name.
 
-    One process runs all of them, so that torch and the others are imported once and workers start
-    once.
+    One process runs all of them, so that torch and the others are imported once.
     """
     environment = {**os.environ, **SAME_KERNELS, "PYTHONPATH": str(ROOT)}
     code = "import sys; from tests.goldens.commands import run_here; run_here(sys.argv[1])"
