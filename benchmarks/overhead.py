@@ -69,7 +69,7 @@ class MessagePool(ThisProcess):
 
         def run(*values: Any) -> Any:
             message, arrays = call("messages", packed, (function, values), self._files)
-            own, received = call("messages", unpacked, message)
+            own, received = call("messages", unpacked, [message])
             outcome = own(*received)
             self._files.release(arrays)
             return call("messages", unpacked, call("messages", packed_outcome, outcome))

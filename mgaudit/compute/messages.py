@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 from mgaudit.compute.mapped_copy import array_at, place_of
 from mgaudit.compute.run_files import RunFiles
 
-LARGE_BYTES = 2**20  # of an array that is passed in a file
+LARGE_BYTES = 2**20  # of an array that is passed in a file, or in a part of its own
+
+Part = bytes | bytearray | memoryview
 
 # Address, dtype, shape and strides of an array. Views of the same memory have the same.
 Memory = tuple[int, str, tuple[int, ...], tuple[int, ...]]
@@ -106,10 +108,18 @@ def unpacked_with(message: bytes, arrays: Sequence[NDArray[Any]]) -> Any:
     return unpickler.load()
 
 
-def packed_outcome(outcome: object) -> bytes:
-    """Returns an outcome of a worker as bytes for `unpacked`."""
-    message: bytes = cloudpickle.dumps(outcome)
-    return message
+def packed_outcome(outcome: object) -> list[Part]:
+    """Returns an outcome of a worker for `unpacked`: its bytes, and its large arrays uncopied."""
+    arrays: list[memoryview] = []
+
+    def is_small(buffer: pickle.PickleBuffer) -> bool:
+        memory = buffer.raw()
+        if memory.nbytes >= LARGE_BYTES:
+            arrays.append(memory)
+        return memory.nbytes < LARGE_BYTES
+
+    message = cloudpickle.dumps(outcome, pickle.HIGHEST_PROTOCOL, buffer_callback=is_small)
+    return [message, *arrays]
 
 
 def can_be_sent(value: object) -> bool:
@@ -121,9 +131,13 @@ def can_be_sent(value: object) -> bool:
     return True
 
 
-def unpacked(message: bytes) -> Any:
-    """Returns the value of a message from a process of the same run."""
-    return pickle.loads(message)
+def unpacked(parts: Sequence[Part]) -> Any:
+    """Returns the value of a message from a process of the same run, whose arrays are not copied.
+
+    An array can be written to if its part can.
+    """
+    message, *arrays = parts
+    return pickle.loads(message, buffers=arrays)
 
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]

@@ -12,14 +12,14 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from numpy.typing import NDArray
 
-from mgaudit.compute.messages import ArrayFiles, packed, unpacked
+from mgaudit.compute.messages import ArrayFiles, Part, packed, unpacked
 from mgaudit.compute.pool import RETRIES, Future, Outcome, Pool, Shared, WorkerLostError, values_of
 from mgaudit.compute.worker import (
     described_end,
@@ -61,7 +61,7 @@ class _Worker:
     """A worker process, and the task that it runs."""
 
     def __init__(
-        self, outcomes: "queue.SimpleQueue[tuple[_Worker, bytes | None]]", module: str = ""
+        self, outcomes: "queue.SimpleQueue[tuple[_Worker, list[Part] | None]]", module: str = ""
     ) -> None:
         environment = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, "1")}
         with interruptions_blocked():
@@ -81,7 +81,7 @@ class _Worker:
         if task.lost == 0:
             task.future.on_start()
         with suppress(BrokenPipeError):
-            write_message(_stream(self.process.stdin), task.message)
+            write_message(_stream(self.process.stdin), [task.message])
 
     def stop(self) -> None:
         """Kills the worker and what it does."""
@@ -90,7 +90,7 @@ class _Worker:
         with suppress(BrokenPipeError):
             _stream(self.process.stdin).close()
 
-    def _read(self, outcomes: "queue.SimpleQueue[tuple[_Worker, bytes | None]]") -> None:
+    def _read(self, outcomes: "queue.SimpleQueue[tuple[_Worker, list[Part] | None]]") -> None:
         """Puts each outcome of the worker into the queue, and None when the worker ends."""
         stream = _stream(self.process.stdout)
         with stream:
@@ -128,7 +128,7 @@ class Processes(Pool):
         self._waiting: deque[_Task] = deque()
         self._workers: list[_Worker] = []
         self._started_with = _environment()
-        self._outcomes: queue.SimpleQueue[tuple[_Worker, bytes | None]] = queue.SimpleQueue()
+        self._outcomes: queue.SimpleQueue[tuple[_Worker, list[Part] | None]] = queue.SimpleQueue()
         self._files = ArrayFiles()
 
     def submit(
@@ -200,7 +200,7 @@ class Processes(Pool):
                 self._workers.append(worker)
             worker.run(self._waiting.popleft())
 
-    def _finished(self, worker: _Worker, message: bytes) -> Future[Any] | None:
+    def _finished(self, worker: _Worker, message: Sequence[Part]) -> Future[Any] | None:
         """Returns the future of the task that the worker finished; None for a stopped worker."""
         if worker not in self._workers or worker.task is None:
             return None

@@ -1,6 +1,8 @@
 """The main loop of a worker process: it reads a task, runs it, and writes the outcome.
 
-Tasks arrive on stdin and outcomes leave on stdout, each as 8 bytes of length and a pickled value.
+Tasks arrive on stdin and outcomes leave on stdout. A message is the number of its parts, and for
+each its length and its bytes; numbers have 8 bytes. The first part is a pickled value, and the
+others are its large arrays.
 """
 
 import ctypes
@@ -9,12 +11,12 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, BinaryIO
 
 from mgaudit.compute.heap import keep_big_blocks, release_free_blocks
-from mgaudit.compute.messages import LARGE_BYTES, packed_outcome, unpacked
+from mgaudit.compute.messages import LARGE_BYTES, Part, packed_outcome, unpacked
 from mgaudit.targets.cache import CACHE_VARIABLE
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
@@ -30,21 +32,38 @@ class RemoteTraceback(Exception):
         return f"\n{self.args[0]}"
 
 
-def read_message(stream: BinaryIO) -> bytes | None:
-    """Returns the next message of a stream; None at its end, also within a message."""
-    header = stream.read(8)
-    if len(header) < 8:
-        return None
-    length = int.from_bytes(header, "little")
-    message = stream.read(length)
-    return message if len(message) == length else None
+def read_message(stream: BinaryIO) -> list[Part] | None:
+    """Returns the parts of the next message of a stream; None at its end, also within a message."""
+    parts: list[Part] = []
+    count = _read_number(stream)
+    while count is not None and len(parts) < count:
+        length = _read_number(stream)
+        if length is None:
+            return None
+        part = bytearray(length)  # which arrays can be written to, unlike bytes
+        if stream.readinto(part) < length:  # type: ignore[attr-defined]
+            return None
+        parts.append(part)
+    return None if count is None else parts
 
 
-def write_message(stream: BinaryIO, message: bytes) -> None:
-    """Writes a message to a stream."""
-    stream.write(len(message).to_bytes(8, "little"))
-    stream.write(message)
+def _read_number(stream: BinaryIO) -> int | None:
+    content = stream.read(8)
+    return int.from_bytes(content, "little") if len(content) == 8 else None
+
+
+def write_message(stream: BinaryIO, parts: Sequence[Part]) -> None:
+    """Writes the parts of a message to a stream."""
+    stream.write(len(parts).to_bytes(8, "little"))
+    for part in parts:
+        stream.write(len(part).to_bytes(8, "little"))
+        stream.write(part)
     stream.flush()
+
+
+def message_bytes(parts: Sequence[Part]) -> int:
+    """Returns the size of a message."""
+    return sum(map(len, parts))
 
 
 @contextmanager
@@ -87,7 +106,7 @@ def main(parent: int, module: str = "") -> None:
             importlib.import_module(module)
     while (message := read_message(tasks)) is not None:
         outcome = _outcome(message)
-        is_large = max(len(message), len(outcome)) >= LARGE_BYTES
+        is_large = max(message_bytes(message), message_bytes(outcome)) >= LARGE_BYTES
         try:
             write_message(outcomes, outcome)
         except BrokenPipeError:  # the parent was killed
@@ -99,8 +118,8 @@ def main(parent: int, module: str = "") -> None:
     os._exit(0)
 
 
-def _outcome(message: bytes) -> bytes:
-    """Returns the pickled pair (what the task returned, None), or (None, what it raised)."""
+def _outcome(message: Sequence[Part]) -> list[Part]:
+    """Returns the packed pair (what the task returned, None), or (None, what it raised)."""
     try:
         cache, function, arguments = unpacked(message)
         os.environ[CACHE_VARIABLE] = str(cache)
@@ -109,7 +128,7 @@ def _outcome(message: bytes) -> bytes:
         return _failure(error)
 
 
-def _failure(error: BaseException) -> bytes:
+def _failure(error: BaseException) -> list[Part]:
     error.__cause__ = RemoteTraceback("".join(traceback.format_exception(error)))
     error.__traceback__ = None
     try:
