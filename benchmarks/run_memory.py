@@ -44,9 +44,12 @@ def peak_memory(options: argparse.Namespace, classes: int) -> float:
         command = [sys.executable, "-m", "mgaudit", *map(str, words), "--quiet"]
         process = subprocess.Popen(command, cwd=folder, env=environment, start_new_session=True)
         peak = 0.0
-        while process.poll() is None:
-            peak = max(peak, sum(map(_proportional_bytes, _of_session(process.pid))))
-            time.sleep(SAMPLING_SECONDS)
+        try:
+            while process.poll() is None:
+                peak = max(peak, sum(map(_proportional_bytes, _of_session(process.pid))))
+                time.sleep(SAMPLING_SECONDS)
+        finally:
+            process.kill()  # and with it its workers
         if process.returncode:
             raise RuntimeError(f"the run ended with exit code {process.returncode}")
     return peak
