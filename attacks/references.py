@@ -59,14 +59,17 @@ def content_order(signal: NDArray[np.float64]) -> NDArray[np.int64]:
     """Returns the shadows (shadows,) in a pseudo-random order that their content determines.
 
     The order does not depend on the order of shadows or examples. It is a fixed permutation of the
-    ranks of the shadows by their mean signal. So rounding in the outputs of models, which differs
-    between processors, changes it only where two means are nearly equal.
+    ranks of the shadows by their mean signal, in which the lowest rank comes first. So rounding in
+    the outputs of models, which differs between processors, changes it only where two means are
+    nearly equal. Shadows with equal means, as of signals with few values, are ranked by a hash of
+    their content. Only those with the same content keep the order in which they are given.
 
     Args:
         signal: A signal of the shadows (shadows, examples, queries), float64.
     """
-    sums = [math.fsum(of_shadow) for of_shadow in signal.mean(axis=-1)]
-    by_mean = np.argsort(sums, kind="stable")
+    values = signal.mean(axis=-1)
+    sums = [math.fsum(of_shadow) for of_shadow in values]
+    by_mean = np.lexsort((_keys_of_shadows(_mixed(_bits(values))), sums))
     ranks = np.argsort(_mixed(np.arange(len(sums), dtype=np.uint64)))
     return by_mean[ranks]
 
@@ -77,13 +80,26 @@ def _keys(signal: NDArray[np.float64], candidates: NDArray[np.bool_]) -> NDArray
     A key is drawn from the content of the shadow over all examples and that of the example over all
     shadows. Examples with equal content get different keys, and are interchangeable.
     """
-    bits = np.ascontiguousarray(signal + 0.0).view(np.uint64)  # + 0.0: -0.0 and 0.0 are equal
-    cells = _mixed(bits ^ np.where(candidates, _FIRST, _SECOND))
-    of_shadows = _mixed(_mixed(cells ^ _mixed(cells.sum(axis=0))).sum(axis=1))
+    cells = _mixed(_bits(signal) ^ np.where(candidates, _FIRST, _SECOND))
+    of_shadows = _keys_of_shadows(cells)
     of_examples = _mixed(cells ^ of_shadows[:, np.newaxis]).sum(axis=0)
     of_examples = of_examples + _SECOND * _repeats(of_examples)
     keys = _mixed(of_shadows[:, np.newaxis] ^ _mixed(of_examples))
     return np.minimum(keys, _LAST - np.uint64(1))  # the largest key is that of other shadows
+
+
+def _bits(signal: NDArray[np.float64]) -> NDArray[np.uint64]:
+    """Returns the bits of the values, the same for -0.0 and 0.0."""
+    bits: NDArray[np.uint64] = np.ascontiguousarray(signal + 0.0).view(np.uint64)
+    return bits
+
+
+def _keys_of_shadows(cells: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Returns a key (shadows,) of the content of each row of `cells` (shadows, examples).
+
+    Rows with the same values for other examples have different keys.
+    """
+    return _mixed(_mixed(cells ^ _mixed(cells.sum(axis=0))).sum(axis=1))
 
 
 def _repeats(values: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -3,7 +3,8 @@
 The batches of the models are joined, one after the other, without padding, and each model has a
 product or a convolution of its own. So the numbers are those of the model alone, bit for bit. A
 product of a batch of matrices would need batches of one size, and may sum in another order. Rows of
-a model are copied where they begin at an address that a tensor of its own would not have.
+a model are copied where they begin at an address that a tensor of its own would not have, and each
+product is a tensor of its own, because its address matters too.
 
 The weights of the layers count as constants here.
 """
@@ -14,6 +15,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from mgaudit.targets.fitting.aligned_rows import aligned
 
@@ -53,16 +55,12 @@ class JoinedLinear(torch.autograd.Function):
     ) -> Tensor:
         """Returns the outputs (rows, out) of `x` (rows, in); see `joined`."""
         ctx.layers, ctx.rows, ctx.recorded = layers, rows, recorded
-        outputs = x.new_empty(len(x), layers[0].out_features)
-        for layer, own in zip(layers, rows, strict=True):
-            if not some(own):
-                continue
-            inputs = aligned(x[own])
-            if layer.bias is None:
-                torch.mm(inputs, layer.weight.T, out=outputs[own])
-            else:
-                torch.addmm(layer.bias, inputs, layer.weight.T, out=outputs[own])
-        return outputs
+        products = [
+            functional.linear(aligned(x[own]), layer.weight, layer.bias)
+            for layer, own in zip(layers, rows, strict=True)
+            if some(own)
+        ]
+        return torch.cat(products)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
@@ -71,11 +69,12 @@ class JoinedLinear(torch.autograd.Function):
         ctx.recorded.keep(gradient)
         if not ctx.needs_input_grad[0]:
             return None, None, None, None, None
-        at_inputs = gradient.new_empty(len(gradient), ctx.layers[0].in_features)
-        for layer, own in zip(ctx.layers, ctx.rows, strict=True):
-            if some(own):
-                torch.mm(aligned(gradient[own]), layer.weight, out=at_inputs[own])
-        return at_inputs, None, None, None, None
+        products = [
+            torch.mm(aligned(gradient[own]), layer.weight)
+            for layer, own in zip(ctx.layers, ctx.rows, strict=True)
+            if some(own)
+        ]
+        return torch.cat(products), None, None, None, None
 
 
 class JoinedLayer(torch.autograd.Function):

@@ -17,6 +17,7 @@ from mgaudit.targets.fitting.batches import poisson_batches
 from mgaudit.targets.fitting.clipping import SMALLEST_NORM, OneBackward
 from mgaudit.targets.fitting.dp_sgd import fit_privately, fit_stack_privately
 from mgaudit.targets.fitting.examples import Streams, TrainingExamples
+from mgaudit.targets.fitting.joined_layers import JoinedLinear, Recorded, joined
 from mgaudit.targets.fitting.privacy_plan import PrivacyPlan
 from mgaudit.targets.fitting.recipe import Recipe, Target, initial_model, train
 from mgaudit.targets.fitting.stack_size import private_stack_size
@@ -78,6 +79,26 @@ def test_each_model_has_the_clipped_sum_of_its_own_rows(name: str, views: int) -
         for weight, sum_ in zip(model.parameters(), expected, strict=True):
             assert weight.grad is not None
             assert torch.allclose(weight.grad, sum_, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("width", [7, 9, 47])
+def test_a_layer_rounds_as_alone_wherever_its_rows_begin_and_end(width: int) -> None:
+    """MKL sums in another order where a matrix begins at another address."""
+    generator = torch_generator(0, "layers")
+    layers = [nn.Linear(width, 20) for _ in range(4)]
+    for sizes in ([5, 3, 11, 6], [1, 2, 7, 9], [0, 13, 4, 1]):
+        x = torch.randn(sum(sizes), width, generator=generator)
+        gradient = torch.randn(sum(sizes), 20, generator=generator)
+        ends = np.cumsum(sizes).tolist()
+        rows = [slice(end - size, end) for end, size in zip(ends, sizes, strict=True)]
+        inputs = x.clone().requires_grad_()
+        anchor = torch.zeros(1, requires_grad=True)
+        outputs = joined(JoinedLinear, inputs, anchor, layers, rows, Recorded(x))
+        (at_inputs,) = torch.autograd.grad(outputs, inputs, gradient)
+        for layer, own in zip(layers, rows, strict=True):
+            alone = layer(x[own].clone())
+            assert torch.equal(outputs[own], alone)
+            assert torch.equal(at_inputs[own], gradient[own].clone() @ layer.weight)
 
 
 def test_a_step_of_a_stack_is_that_of_the_formula() -> None:
