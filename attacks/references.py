@@ -69,7 +69,7 @@ def content_order(signal: NDArray[np.float64]) -> NDArray[np.int64]:
     """
     values = signal.mean(axis=-1)
     sums = [math.fsum(of_shadow) for of_shadow in values]
-    by_mean = np.lexsort((_keys_of_shadows(_mixed(_bits(values))), sums))
+    by_mean = np.lexsort((_keys_of_shadows(_mixed(_bits(values))), np.asarray(sums)))
     ranks = np.argsort(_mixed(np.arange(len(sums), dtype=np.uint64)))
     return by_mean[ranks]
 

@@ -6,7 +6,7 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,7 +19,7 @@ except ImportError:  # Windows, where remnants are deleted by their age
 
 PARTIAL_SUFFIX = ".partial"  # of a file or folder that is being written
 ABANDONED_SECONDS = 3600.0  # after which no process is writing a partial file any more
-FOLDER_ATTEMPTS = 100  # to write into a folder that other processes remove while it is empty
+ATTEMPTS = 100  # to write where other processes remove empty folders and abandoned files
 DAMAGED_SUFFIX = ".damaged"  # of a file or folder that must not be read again
 
 
@@ -29,7 +29,19 @@ def write_atomically(path: Path, *content: bytes | memoryview, flush: bool = Tru
     An interrupted write does not change `path`. With `flush`, the content is on the disk before the
     renaming, so that not even a power failure leaves an incomplete file. Flushing takes some
     milliseconds, often longer than the training of a small model.
+
+    The file is written again if another process deletes it as abandoned before it is locked.
     """
+    for _ in range(ATTEMPTS - 1):
+        with suppress(FileNotFoundError):
+            _write(path, content, flush)
+            return
+        if not path.parent.is_dir():
+            break
+    _write(path, content, flush)
+
+
+def _write(path: Path, content: Sequence[bytes | memoryview], flush: bool) -> None:
     partial = path.parent / f".{path.name}.{secrets.token_hex(4)}{PARTIAL_SUFFIX}"
     try:
         # os.open applies the umask; files of tempfile.mkstemp are readable only by their owner.
@@ -55,8 +67,8 @@ def write_with_folder(
     Remnants that processes left there which ended while they wrote are deleted. Another process may
     remove the folder as long as it is empty. It is then created again.
     """
-    _sweep_abandoned(path.parent)
-    for _ in range(FOLDER_ATTEMPTS - 1):
+    sweep_abandoned(path.parent)
+    for _ in range(ATTEMPTS - 1):
         # mkdir raises either error if the folder is removed while it looks at it.
         with suppress(FileNotFoundError, FileExistsError):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -116,13 +128,16 @@ def sweep_partial(folder: Path, older_than_seconds: float = 0.0, name: str = "")
                 path.unlink()
 
 
-def _sweep_abandoned(folder: Path) -> None:
-    """Deletes the partial files in the folder that no process is writing.
+def sweep_abandoned(folder: Path) -> None:
+    """Deletes the partial folders in the folder, and the partial files that no process is writing.
 
-    A file may be deleted that a process has just created and not yet locked; `write_with_folder`
-    then writes it again.
+    A file may be deleted that a process has just created and not yet locked; the process then
+    writes it again.
     """
     for path in paths_in(folder, f".*{PARTIAL_SUFFIX}"):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+            continue
         with suppress(OSError):  # renamed or deleted in between, or not a file
             descriptor = os.open(path, os.O_RDWR)
             try:

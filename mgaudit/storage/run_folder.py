@@ -30,6 +30,8 @@ from mgaudit.reports.formats.render import FORMATS, PAPER_FORMATS
 from mgaudit.settings.named_code import permission
 from mgaudit.storage.atomic import (
     ABANDONED_SECONDS,
+    ATTEMPTS,
+    sweep_abandoned,
     sweep_partial,
     write_atomically,
     write_folder_atomically,
@@ -59,7 +61,6 @@ MARKER = {"made by": "mgaudit", "format": 1}
 IN_USE = ".in-use-*.lock"
 
 DATE = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]"
-MOST_TURNS = 20  # of making a folder that others remove
 
 
 @dataclass(frozen=True)
@@ -101,14 +102,14 @@ class RunFolder:
 
         A process whose run ends without a result removes the folder if no other uses it.
         """
-        for turn in range(MOST_TURNS):
+        for attempt in range(ATTEMPTS):
             try:
                 self.path.mkdir(parents=True, exist_ok=True)
                 with tempfile.TemporaryFile(dir=self.path):
                     pass
                 self.mark()
-            except FileNotFoundError:
-                if turn == MOST_TURNS - 1:
+            except (FileNotFoundError, FileExistsError):  # either, by the moment of the removal
+                if attempt == ATTEMPTS - 1:
                     raise
             else:
                 return
@@ -147,22 +148,32 @@ class RunFolder:
         """
         own_name = f"{os.getpid()}-{secrets.token_hex(4)}"
         lock = FileLock(self.path / IN_USE.replace("*", own_name))
-        while True:
-            if marked:
-                self.mark()
-            try:
-                lock.acquire()
-                break
-            except FileNotFoundError:  # another process removed the folder in between
-                if not marked:
-                    raise
+        self._acquire(lock, marked)
         try:
             if not self.is_in_use(except_by=Path(lock.lock_file)):
-                sweep_partial(self.path)
+                sweep_abandoned(self.path)
             yield
         finally:
             Path(lock.lock_file).unlink(missing_ok=True)
             lock.release()
+
+    def _acquire(self, lock: FileLock, marked: bool) -> None:
+        """Acquires a lock in the folder; with `marked`, again if another process removes both."""
+        for _ in range(ATTEMPTS - 1):
+            try:
+                if marked:
+                    self.mark()
+                lock.acquire()
+            except (FileNotFoundError, FileExistsError):  # either, by the moment of the removal
+                if not marked:
+                    raise
+                continue
+            if Path(lock.lock_file).exists():
+                return
+            lock.release()  # another process took the new file for one of an ended process
+        if marked:
+            self.mark()
+        lock.acquire()
 
     def is_in_use(self, except_by: Path | None = None) -> bool:
         """Returns whether a process works in the folder. Deletes lock files of ended processes."""
@@ -184,7 +195,7 @@ class RunFolder:
             return
         if self.is_in_use():
             return
-        sweep_partial(self.path)
+        sweep_abandoned(self.path)
         own = (SETTINGS_FILE, ARRAYS_FILE, CHECKSUMS_FILE, CHECKSUMS_LOCK, MARKER_FILE)
         for name in (*INPUT_FILES, *own):
             (self.path / name).unlink(missing_ok=True)

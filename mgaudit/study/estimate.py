@@ -136,15 +136,15 @@ class _Measure:
             if attack_jobs != self._jobs:
                 attack_pool = pools.enter_context(pool_of(attack_jobs))
             self._start(pool)
-            timings = _Timings(pool)
-            attack_timings = _Timings(attack_pool) if is_on_gpu else timings
-            for arm, cell in arms:  # attacks first, because they take longest
+            attack_timings = _Timings(attack_pool)
+            timings = _Timings(pool) if is_on_gpu else attack_timings
+            for arm, cell in arms:  # first, because they take longest
                 self._submit_attacks(arm, cell, attack_timings)
+            if is_on_gpu:  # the pool may be the same one
+                attack_timings.run()
             for arm, cell in arms:
                 self._submit_training(arm, cell, timings)
             timings.run()
-            if is_on_gpu:
-                attack_timings.run()
         self._attack_slowdown = attack_timings.slowdown
         self._slowdown = 1.0 if is_on_gpu else timings.slowdown
         warming_up = sum(of_kind.warming_up for of_kind in self._training.values())

@@ -3,6 +3,7 @@
 import csv
 import errno
 import io
+import multiprocessing
 import os
 import shutil
 import time
@@ -177,3 +178,23 @@ def test_a_folder_that_another_process_removes_meanwhile_is_made_again(
     monkeypatch.setattr(RunFolder, "mark", lambda folder: Path("/nowhere/x").read_bytes())
     with pytest.raises(UsageError, match="writable folder"):
         RunFolder.create(tmp_path / "runs", "study", "0" * 64)
+
+
+def begin_often(out: Path, times: int) -> None:
+    for _ in range(times):
+        folder = RunFolder.create(out, "same", "a" * 64)
+        with folder.in_use():
+            folder.begin({"models": 8})
+        folder.discard_if_unfinished()
+
+
+def test_processes_that_begin_and_discard_the_same_run_disturb_none_of_them(tmp_path: Path) -> None:
+    fork = multiprocessing.get_context("fork")
+    others = [fork.Process(target=begin_often, args=(tmp_path, 150)) for _ in range(2)]
+    for other in others:
+        other.start()
+    begin_often(tmp_path, 150)
+    for other in others:
+        other.join()
+    assert [other.exitcode for other in others] == [0, 0]
+    assert list(tmp_path.iterdir()) == []

@@ -1,6 +1,7 @@
 """Estimates: what is timed, and how the time of a run follows from it."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -122,6 +123,22 @@ def test_only_a_single_arm_has_rounds_in_which_a_worker_waits(
     stacks: Sequence[int], rounds: Sequence[float]
 ) -> None:
     assert estimate._rounds(stacks, workers=2) == rounds
+
+
+def test_one_pool_times_trainings_on_a_gpu_and_attacks_on_as_many_cores(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with_times(
+        monkeypatch,
+        lambda _: TrainingTime(warming_up=0.0, fixed=1.0, step=0.1),
+        lambda _: MountingTime(fixed=1.0, halved=0, of_halved=0.0, of_target=2.0),
+    )
+    (cell,) = plan().cells
+    on_gpu = replace(cell, design=replace(cell.design, device="cuda"))
+    assert estimate.jobs_on_cpu(1, "cuda") == 1
+    (of_cell,) = estimated([on_gpu], 1, Progress()).cells
+    assert of_cell.seconds is not None
+    assert of_cell.seconds > 0
 
 
 def test_only_what_changes_a_step_is_timed_apart() -> None:
