@@ -105,9 +105,12 @@ def _estimate_comparison(
 def _start_workers(jobs: int | None) -> None:
     """Starts the workers that measure, which takes them seconds, while this process imports."""
     from mgaudit.compute.parallel import default_jobs, prepare
-    from mgaudit.targets.device import choose_device
 
-    prepare(jobs or default_jobs(choose_device("auto")), MEASURING)
+    if jobs is None:
+        from mgaudit.targets.device import choose_device  # imports torch
+
+        jobs = default_jobs(choose_device("auto"))
+    prepare(jobs, MEASURING)
 
 
 def _time(

@@ -136,7 +136,7 @@ def no_network(*_: object, **__: object) -> None:
 
 
 def unmade(
-    paper: object, figure: PaperFigure, settings: object, resources: object
+    paper: object, figure: PaperFigure, settings: object, resources: object, at_once: object
 ) -> tuple[FigureResult, None]:
     claims = [_not_run(claim, "not in this test") for claim in figure.claims]
     told = {name: getattr(figure, name) for name in ("key", "title", "about", "description")}
@@ -205,7 +205,8 @@ def test_a_documented_command_runs(
         arguments = ["few.toml" if argument == place else argument for argument in arguments]
     if arguments[0] == "reproduce":  # minutes of training: the figures are found, and none is made
         monkeypatch.setattr("mgaudit.papers.reproduction._reproduce_figure", unmade)
-        monkeypatch.setattr("mgaudit.papers.measuring._sha256_of_images", lambda *_: "")
+        monkeypatch.setattr("mgaudit.papers.reproduction.measured_at_once", lambda *_: {})
+        monkeypatch.setattr("mgaudit.papers.reproduction.check_images", lambda _: None)
     extra = smaller(arguments)
     arguments = without(arguments, extra)
     if arguments[:2] == ["data", "fetch"]:

@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import cloudpickle
 import numpy as np
@@ -44,7 +44,8 @@ class ArrayFiles:
         if file is None:
             self._run_files = self._run_files or RunFiles()
             path = self._run_files.folder / f"{secrets.token_hex(8)}.npy"
-            np.save(path, array, allow_pickle=False)
+            with path.open("wb") as stream:
+                np.lib.format.write_array(_Writer(stream), array, allow_pickle=False)
             file = self._by_memory[memory] = _ArrayFile(array, path)
         file.messages += 1
         return file.path
@@ -67,6 +68,13 @@ class ArrayFiles:
         if self._run_files is not None:
             self._run_files.close()
             self._run_files = None
+
+
+class _Writer:
+    """A file that NumPy writes to in parts: where the disk is full, its own way loses the errno."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.write = file.write
 
 
 @dataclass

@@ -71,7 +71,7 @@ def interruptions_blocked() -> Iterator[None]:
     """Has processes that are started in the context begin with Ctrl-C and SIGHUP blocked.
 
     A worker would otherwise end with a traceback before it can ignore them. This process receives
-    them when the context is left.
+    them when the context is left, or at once if it has other threads.
     """
     if not hasattr(signal, "pthread_sigmask"):  # on Windows
         yield

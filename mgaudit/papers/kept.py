@@ -56,7 +56,7 @@ def kept_data(
 ) -> tuple[Data, float]:
     """Returns `compute()`, the data of a figure, and the seconds that it took, maybe earlier.
 
-    The data depend on all code of mgaudit.
+    The data depend on the code of mgaudit, of its attacks and of its targets.
 
     Args:
         determined_by: What the data depend on beside the code: values that JSON can hold.
@@ -69,15 +69,24 @@ def kept_data(
         data = compute()
         return {"data": data, "seconds": time.perf_counter() - clock}
 
-    values = {
+    kept = _kept(_of_figure(determined_by, device), timed)
+    return kept["data"], kept["seconds"]
+
+
+def has_data(determined_by: dict[str, Any], device: str) -> bool:
+    """Returns whether an earlier run kept the data of a figure; see `kept_data`."""
+    return _stored(json.dumps(_of_figure(determined_by, device), sort_keys=True)) is not None
+
+
+def _of_figure(determined_by: dict[str, Any], device: str) -> dict[str, Any]:
+    """Returns all that the data of a figure depend on."""
+    return {
         "figure": determined_by,
         "device": device,
         "processor": processors(device),
         "code": _code_sha256(),
         "versions": versions(),
     }
-    kept = _kept(values, timed)
-    return kept["data"], kept["seconds"]
 
 
 @cache
@@ -88,14 +97,14 @@ def _code_sha256() -> list[str]:
 
 
 def _kept(determined_by: dict[str, Any], compute: Callable[[], Kept]) -> Kept:
-    """Returns `compute()`, or what it returned before; values that JSON can hold, NaN too."""
+    """Returns `compute()`, now or in an earlier run, as JSON holds its values, NaN among them."""
     key = json.dumps(determined_by, sort_keys=True)
     kept = _stored(key)
     if kept is not None:
         return cast(Kept, kept)
-    computed = compute()
-    _store(key, computed)
-    return computed
+    text = json.dumps(compute(), default=float)  # numbers of NumPy
+    _store(key, text)
+    return cast(Kept, json.loads(text))
 
 
 def _stored(key: str) -> object:
@@ -107,10 +116,9 @@ def _stored(key: str) -> object:
         return None
 
 
-def _store(key: str, value: object) -> None:
-    """Stores a value. A cache that is full or cannot be written is no error."""
-    text = json.dumps(value, default=float).encode()  # numbers of NumPy
+def _store(key: str, text: str) -> None:
+    """Stores a JSON text. A cache that is full or cannot be written is no error."""
     try:
-        save_measurements(key, {"json": np.frombuffer(text, dtype=np.uint8)}, KIND)
+        save_measurements(key, {"json": np.frombuffer(text.encode(), dtype=np.uint8)}, KIND)
     except OSError:
         return

@@ -17,7 +17,13 @@ from matplotlib.figure import Figure
 
 from mgaudit.errors import UsageError, did_you_mean
 from mgaudit.papers.claim import Claim, Data, Measured, NotRun, Row
-from mgaudit.papers.measuring import images_sha256, measure_at_once, measured
+from mgaudit.papers.measuring import (
+    AtOnce,
+    check_images,
+    determined_by,
+    measured,
+    measured_at_once,
+)
 from mgaudit.papers.paper import Paper, PaperFigure, Resources
 from mgaudit.papers.registry import PAPERS
 from mgaudit.reports.reproduction import (
@@ -127,7 +133,7 @@ def _with_dataset(settings: Any, dataset: str) -> Any:
     """
     if hasattr(settings, "dataset"):
         settings = replace(settings, dataset=dataset)
-    images_sha256(settings)
+    check_images(settings)
     return settings
 
 
@@ -152,10 +158,11 @@ def reproduce(plan: PaperPlan, resources: Resources) -> tuple[PaperResult, dict[
     results: list[FigureResult] = []
     drawings: dict[str, Figure] = {}
     paper = plan.paper
-    measure_at_once(paper, plan.figures, plan.settings, resources)
+    at_once = measured_at_once(paper, plan.figures, plan.settings, resources)
     for figure in plan.figures:
         resources.progress.stage(f"{paper.key}/{figure.key}: {figure.title}")
-        result, drawing = _reproduce_figure(paper, figure, plan.settings[figure.key], resources)
+        settings = plan.settings[figure.key]
+        result, drawing = _reproduce_figure(paper, figure, settings, resources, at_once)
         results.append(result)
         if drawing is not None:
             drawings[figure.key] = drawing
@@ -192,10 +199,10 @@ class _Outcome:
 
 
 def _reproduce_figure(
-    paper: Paper, figure: PaperFigure, settings: Any, resources: Resources
+    paper: Paper, figure: PaperFigure, settings: Any, resources: Resources, at_once: AtOnce
 ) -> tuple[FigureResult, Figure | None]:
     """Returns the result of a figure, and its drawing; None if there are no data to draw."""
-    outcome = _measure_and_draw(paper, figure, settings, resources)
+    outcome = _measure_and_draw(paper, figure, settings, resources, at_once)
     if outcome.reason is None:
         claims = [judge(claim, outcome.data) for claim in figure.claims]
     else:
@@ -215,7 +222,7 @@ def _reproduce_figure(
 
 
 def _measure_and_draw(
-    paper: Paper, figure: PaperFigure, settings: Any, resources: Resources
+    paper: Paper, figure: PaperFigure, settings: Any, resources: Resources, at_once: AtOnce
 ) -> _Outcome:
     """Returns the data and the drawing of a figure, or the reason why there are none.
 
@@ -223,11 +230,11 @@ def _measure_and_draw(
     in the result, and is not raised.
     """
     try:
-        images_sha256(settings)
-    except (ValueError, OSError) as error:
+        determined_by(paper, figure, settings, resources)
+    except (ValueError, OSError) as error:  # of images
         return _Outcome(reason=f"{error}; or --dataset folder:PATH")
     try:
-        data, seconds = measured(paper, figure, settings, resources)
+        data, seconds = measured(paper, figure, settings, resources, at_once)
         return _Outcome(data, seconds, figure.draw(data))
     except Exception as error:  # any error: the other figures may already have taken hours
         failed = f"the figure failed: {type(error).__name__}: {error}"

@@ -102,8 +102,8 @@ def _accountant_seconds(arms: Sequence[Arm]) -> float:
 
     They are not timed, because that would take as long as all other timings together.
     """
-    plans = {arm.recipe.plan for arm in arms if arm.recipe.plan is not None}
-    to_compute = sum(not plan.accountant for plan in plans)
+    plans = [arm.recipe.plan for arm in arms if arm.recipe.plan is not None]
+    to_compute = len({repr(plan) for plan in plans if not plan.accountant})
     return ACCOUNTANT_IMPORTS + ACCOUNTANTS_OF_A_PLAN * to_compute if to_compute else 0.0
 
 

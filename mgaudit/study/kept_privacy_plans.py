@@ -43,8 +43,8 @@ def plan_without_accountants(scheme: DPSGD, training: Training, n: float) -> Pri
     """Returns a plan whose training takes as long as that of `privacy_plan`.
 
     It is that of `privacy_plan` where it is kept, or where there may be no noise multiplier for the
-    epsilon. Otherwise its noise multiplier is 1, and its epsilon is not computed (NaN) unless the
-    scheme states it.
+    epsilon. Otherwise the noise multiplier or the epsilon that the scheme does not state is not
+    computed, and is 1 or NaN. So models that are kept without their plan are not found by it.
 
     Raises:
         UsageError: For the same schemes and trainings as `privacy_plan`.
@@ -56,13 +56,14 @@ def plan_without_accountants(scheme: DPSGD, training: Training, n: float) -> Pri
     plan = plan_privacy(unused, training, n)  # no accountant is asked about steps without noise
     if scheme.noise_multiplier == 0:
         return plan
-    epsilon = math.nan
-    if scheme.epsilon is not None:
-        epsilon = scheme.epsilon
-        if _enough_noise(epsilon, plan) * SPARE > LARGEST_NOISE:
-            return privacy_plan(scheme, training, n)
     unknown: dict[str, Any] = {"epsilon_prv": None, "epsilon_pld": None, "accountant": ""}
-    return replace(plan, noise_multiplier=1.0, epsilon=epsilon, **unknown)
+    if scheme.noise_multiplier is not None:
+        noise_multiplier = scheme.noise_multiplier
+        return replace(plan, noise_multiplier=noise_multiplier, epsilon=math.nan, **unknown)
+    assert scheme.epsilon is not None  # DPSGD holds exactly one of the two
+    if _enough_noise(scheme.epsilon, plan) * SPARE > LARGEST_NOISE:
+        return privacy_plan(scheme, training, n)
+    return replace(plan, noise_multiplier=1.0, epsilon=scheme.epsilon, **unknown)
 
 
 def _enough_noise(epsilon: float, plan: PrivacyPlan) -> float:

@@ -1,5 +1,6 @@
 """Messages of workers: outcomes arrive as they were, and large arrays are not copied."""
 
+import errno
 import io
 import os
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mgaudit.compute.messages import LARGE_BYTES, packed_outcome, unpacked
+from mgaudit.compute.messages import LARGE_BYTES, ArrayFiles, packed, packed_outcome, unpacked
 from mgaudit.compute.worker import read_message, write_message
 
 LARGE = np.arange(LARGE_BYTES // 4, dtype=np.float32).reshape(8, -1)
@@ -52,6 +53,23 @@ def test_large_arrays_alone_are_parts_that_share_their_memory() -> None:
     assert np.shares_memory(np.frombuffer(parts[1], np.float32), LARGE)
     arrived = unpacked([parts[0], bytearray(parts[1])])
     assert arrived["large"] is arrived["twice"]
+
+
+def test_an_array_that_finds_the_disk_full_says_so(
+    own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = Path.open
+    full = Path("/dev/full")  # a device that has no space
+    if not full.exists():
+        pytest.skip("there is no /dev/full")
+    monkeypatch.setattr(Path, "open", lambda path, mode: opened(full, mode))
+    files = ArrayFiles()
+    try:
+        with pytest.raises(OSError, match="No space left") as error:
+            packed(LARGE, files)
+    finally:
+        files.close()
+    assert error.value.errno == errno.ENOSPC
 
 
 def test_a_stream_that_ends_within_a_message_has_none() -> None:

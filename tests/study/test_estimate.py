@@ -128,17 +128,19 @@ def test_only_a_single_arm_has_rounds_in_which_a_worker_waits(
 def test_one_pool_times_trainings_on_a_gpu_and_attacks_on_as_many_cores(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with_times(
-        monkeypatch,
-        lambda _: TrainingTime(warming_up=0.0, fixed=1.0, step=0.1),
-        lambda _: MountingTime(fixed=1.0, halved=0, of_halved=0.0, of_target=2.0),
-    )
+    measure = estimate._Measure(1, Progress())
+    timed: dict[object, object] = {}
+
+    def submit(what: str) -> Callable[[object, object, Any], None]:
+        return lambda arm, cell, timings: timings.add(timed, what, str.upper, what)
+
+    monkeypatch.setattr(measure, "_submit_training", submit("training"))
+    monkeypatch.setattr(measure, "_submit_attacks", submit("attacks"))
     (cell,) = plan().cells
     on_gpu = replace(cell, design=replace(cell.design, device="cuda"))
     assert estimate.jobs_on_cpu(1, "cuda") == 1
-    (of_cell,) = estimated([on_gpu], 1, Progress()).cells
-    assert of_cell.seconds is not None
-    assert of_cell.seconds > 0
+    measure.run([(cell.arms[0], on_gpu)])
+    assert timed == {"training": "TRAINING", "attacks": "ATTACKS"}
 
 
 def test_only_what_changes_a_step_is_timed_apart() -> None:

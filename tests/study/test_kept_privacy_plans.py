@@ -110,7 +110,9 @@ def test_a_plan_without_accountants_has_the_steps_of_the_plan(
     unknown = {"noise_multiplier": 0.0, "epsilon": 0.0, "accountant": ""}
     unknown |= {"epsilon_prv": None, "epsilon_pld": None}
     assert replace(rough, **unknown) == replace(exact, **unknown)
-    assert (rough.noise_multiplier > 0) == (scheme.noise_multiplier != 0)
+    assert rough.noise_multiplier == (
+        1 if scheme.noise_multiplier is None else scheme.noise_multiplier
+    )
     assert (rough.accountant == "") == (scheme.noise_multiplier != 0)
     assert not (own_cache / "accountants").exists()
 
