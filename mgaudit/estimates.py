@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -70,14 +71,14 @@ def estimate_run(**arguments: Any) -> PlanTime:
         options, jobs, _ = options_of_fit(values)
         return estimate_fit(values["fit"], options, jobs, progress)
     clock = time.perf_counter()  # before the imports, which a run needs too
-    _start_workers(checked_jobs(values["jobs"]))
-    from mgaudit.study.kept_privacy_plans import plan_without_accountants
-    from mgaudit.study.plan import plan_study
+    with _early_workers(checked_jobs(values["jobs"])):
+        from mgaudit.study.kept_privacy_plans import plan_without_accountants
+        from mgaudit.study.plan import plan_study
 
-    settings, tuning, workers = settings_of_run(values, progress)
-    if tuning is not None and settings.examples is None:
-        settings = settings.model_copy(update={"held_out": True})
-    plan = plan_study(settings, progress, plans_privacy=plan_without_accountants)
+        settings, tuning, workers = settings_of_run(values, progress)
+        if tuning is not None and settings.examples is None:
+            settings = settings.model_copy(update={"held_out": True})
+        plan = plan_study(settings, progress, plans_privacy=plan_without_accountants)
     return _time([plan], workers, tuning, progress, clock)
 
 
@@ -89,28 +90,37 @@ def _estimate_comparison(
     progress: ProgressBars,
 ) -> PlanTime:
     clock = time.perf_counter()
-    _start_workers(jobs)
-    from mgaudit.study.comparison import plan_comparison
-    from mgaudit.study.kept_privacy_plans import plan_without_accountants
+    with _early_workers(jobs):
+        from mgaudit.study.comparison import plan_comparison
+        from mgaudit.study.kept_privacy_plans import plan_without_accountants
 
-    progress.stage("loading data and settings")
-    tuning = tuning_of(arguments.pop("tune_dp", None), arguments.pop("tune", None))
-    grid = grid_of(study, arguments, tuning is not None, allow_code)
-    if tuning is not None and grid.examples is None:
-        grid = grid.model_copy(update={"held_out": True})
-    plan = plan_comparison(grid, progress, plans_privacy=plan_without_accountants)
+        progress.stage("loading data and settings")
+        tuning = tuning_of(arguments.pop("tune_dp", None), arguments.pop("tune", None))
+        grid = grid_of(study, arguments, tuning is not None, allow_code)
+        if tuning is not None and grid.examples is None:
+            grid = grid.model_copy(update={"held_out": True})
+        plan = plan_comparison(grid, progress, plans_privacy=plan_without_accountants)
     return _time(plan.cells, jobs, tuning, progress, clock)
 
 
-def _start_workers(jobs: int | None) -> None:
-    """Starts the workers that measure, which takes them seconds, while this process imports."""
-    from mgaudit.compute.parallel import default_jobs, prepare
+@contextmanager
+def _early_workers(jobs: int | None) -> Iterator[None]:
+    """Starts the workers that measure, which takes them seconds, while this process imports.
+
+    They are ended if the context is left with an error.
+    """
+    from mgaudit.compute.parallel import default_jobs, end_prepared, prepare
 
     if jobs is None:
         from mgaudit.targets.device import choose_device  # imports torch
 
         jobs = default_jobs(choose_device("auto"))
     prepare(jobs, MEASURING)
+    try:
+        yield
+    except BaseException:
+        end_prepared()
+        raise
 
 
 def _time(

@@ -115,6 +115,11 @@ def prepare(jobs: int, module: str) -> None:
         _idle.start(jobs, module)
 
 
+def end_prepared() -> None:
+    """Ends the workers that wait for the next pool."""
+    _idle.close()
+
+
 class _IdleProcesses:
     """The workers that wait for the next pool, at most one pool of them."""
 

@@ -35,7 +35,8 @@ def largest_activation(model: nn.Module, input_shape: Sequence[int], device: str
     """Returns the bytes for one example of the largest tensor that the network computes.
 
     Inputs are counted too. Tensors that do not grow with the batch, such as transposed weights, are
-    not. The arguments are those of `query_batch`.
+    not, and neither are those within a function of torch, such as the scores of attention, or
+    within a compiled module. The arguments are those of `query_batch`.
     """
     one, two = (_sizes(model, torch.zeros(batch, *input_shape, device=device)) for batch in (1, 2))
     growth = [more - less for less, more in zip(one, two, strict=False)]

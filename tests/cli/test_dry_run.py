@@ -12,6 +12,8 @@ from typer.testing import CliRunner
 import mgaudit as api
 from mgaudit.cli.app import app
 from mgaudit.cli.estimate import UNKNOWN_LINE
+from mgaudit.compute import parallel
+from mgaudit.errors import UsageError
 from mgaudit.storage.run_folder import RunFolder
 from tests.functions.centroids import centroids
 
@@ -194,3 +196,14 @@ def test_mistakes_in_an_estimate_of_functions_are_named(
 ) -> None:
     with pytest.raises(api.UsageError, match=message):
         api.estimate(**{"study": never, "x": X, "y": Y, "quiet": True, **arguments})
+
+
+def test_workers_that_started_early_end_where_an_argument_is_wrong(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    events: list[object] = []
+    monkeypatch.setattr(parallel, "prepare", lambda jobs, module: events.append(jobs))
+    monkeypatch.setattr(parallel, "end_prepared", lambda: events.append("ended"))
+    with pytest.raises(UsageError):
+        api.estimate("no-such-study.toml", jobs=2, quiet=True)
+    assert events == [2, "ended"]
