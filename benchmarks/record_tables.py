@@ -252,7 +252,7 @@ RECORDINGS = {
         "python benchmarks/faults.py signals", {"faults-signals": ("signal", *TRIALS)}
     ),
     "faults-disks": Recording(
-        "python benchmarks/faults.py disks --jobs 1",
+        "python benchmarks/faults.py disks",
         {"faults-disks": ("disk full", *TRIALS)},
     ),
     "faults-together": Recording(

@@ -391,6 +391,18 @@ def on_performance() -> Iterator[RecordedTable | Sentence]:
             **same("ratio", "aim"),
         },
     )
+    yield sentence(
+        PERFORMANCE,
+        "measured\na peak of {}, and of {} with two classes. The difference is {} times the {} of",
+        *(
+            Cell("run-memory", {}, column)
+            for column in (
+                *("with many classes", "peak with two classes"),
+                *("difference ÷ logits", "logits of an arm"),
+            )
+        ),
+    )
+    yield RecordedTable(PERFORMANCE, ("dry-runs",), same("study", "dry run, s"))
     yield RecordedTable(
         PERFORMANCE,
         ("dispatch",),
@@ -414,7 +426,7 @@ AGAIN = "the same command continues"
 TO_GROUP = "to the group or the parent"
 EQUAL = "the results of those that end are equal"
 KILL, RENAMES, SIGNALS, DISKS, TOGETHER = (
-    f"`… {words}`" for words in ("kill", "renames", "signals", "disks --jobs 1", "together")
+    f"`… {words}`" for words in ("kill", "renames", "signals", "disks", "together")
 )
 # The words of each row of the page, and the row of the experiment's file.
 TRIED = (
@@ -513,7 +525,7 @@ def on_reliability() -> Iterator[FixedTable | Sentence]:
     columns = ("fault", "what happens", "command", "trials", "as promised")
     yield FixedTable(RELIABILITY, columns, tuple(rows))
     trials = Sum("faults-signals", "trials", {})
-    yield sentence(RELIABILITY, "(`signals`: {} trials of 60", trials)
+    yield sentence(RELIABILITY, "of 3 receivers: {} trials", trials)
 
 
 def on_cluster() -> Iterator[FixedTable | Sentence]:
