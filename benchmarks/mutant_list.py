@@ -1456,13 +1456,13 @@ DP_SGD = [
         [
             (
                 "all models of a stack have the biases of the first",
-                "torch.addmm(layer.bias, inputs",
-                "torch.addmm(layers[0].bias, inputs",
+                "aligned(x[own]), layer.weight, layer.bias",
+                "aligned(x[own]), layer.weight, layers[0].bias",
             ),
             (
                 "gradients pass through the weights of the first model",
-                "torch.mm(aligned(gradient[own]), layer.weight,",
-                "torch.mm(aligned(gradient[own]), ctx.layers[0].weight,",
+                "torch.mm(aligned(gradient[own]), layer.weight)",
+                "torch.mm(aligned(gradient[own]), ctx.layers[0].weight)",
             ),
         ],
     ),
