@@ -221,7 +221,7 @@ RECORDINGS = {
         },
     ),
     "dry-runs": Recording(
-        "python benchmarks/dry_runs.py", {"dry-runs": ("study", "dry run, s", "aim, s")}
+        "python benchmarks/dry_runs.py --rounds 1", {"dry-runs": ("study", "dry run, s", "aim, s")}
     ),
     "dispatch": Recording(
         "python benchmarks/dispatch.py",
