@@ -97,7 +97,7 @@ def _bits(signal: NDArray[np.float64]) -> NDArray[np.uint64]:
 def _keys_of_shadows(cells: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Returns a key (shadows,) of the content of each row of `cells` (shadows, examples).
 
-    Rows with the same values for other examples have different keys.
+    Rows that have the same values at other examples have different keys.
     """
     return _mixed(_mixed(cells ^ _mixed(cells.sum(axis=0))).sum(axis=1))
 
